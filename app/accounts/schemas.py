@@ -1,0 +1,59 @@
+"""The wire shapes of accounts and tokens."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import UNSET, Meta, UnsetType
+
+from app.kernel.types import ActorKind
+from app.kernel.wire import Body, View
+from app.policies.types import Flags, SelfReview
+
+Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
+
+
+class AccountEdit(Body):
+    """Absent fields stay; `orchestrator_agent_id: null` leaves the account without one."""
+
+    name: Name | UnsetType = UNSET
+    orchestrator_agent_id: UUID | None | UnsetType = UNSET
+    self_review: SelfReview | UnsetType = UNSET
+    legacy_reviewer_fallback: bool | UnsetType = UNSET
+    defaults: dict[str, bool | None] | UnsetType = UNSET
+
+
+class AccountView(View):
+    id: UUID
+    slug: str
+    name: str
+    orchestrator_agent_id: UUID | None
+    orchestrator_is_usable: bool
+    self_review: SelfReview
+    legacy_reviewer_fallback: bool
+    defaults: Flags
+    version: int
+    created_at: datetime
+
+
+class NewToken(Body):
+    """A token for an agent (`agent_slug`) or a person (`email`)."""
+
+    name: Name
+    agent_slug: Annotated[str, Meta(max_length=64)] | None = None
+    email: Annotated[str, Meta(max_length=254)] | None = None
+    expires_at: datetime | None = None
+
+
+class TokenView(View):
+    """`token` is shown once, when it is made."""
+
+    id: UUID
+    name: str
+    prefix: str
+    kind: ActorKind
+    principal_id: UUID
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    token: str | None = None

@@ -1,0 +1,117 @@
+"""Who the agents are: flags, how they are reached, their sessions and their skills."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from app.agents.types import Reach, SessionKind
+from app.kernel.columns import at_column, check, enum_column, json_column, tenant_key
+
+
+class ExecutorProfile(SQLModel, table=True):
+    """How a gateway is reached; an unset `url` means the one in the environment."""
+
+    __tablename__ = "executor_profiles"
+    __table_args__ = (UniqueConstraint("account_id", "name", name="executor_profiles_name_key"),)
+
+    account_id: UUID = Field(primary_key=True, foreign_key="accounts.id")
+    id: UUID = Field(primary_key=True)
+    name: str
+    adapter: str
+    url: str | None = None
+    settings: dict[str, Any] = Field(sa_column=json_column())
+    created_at: datetime = Field(sa_column=at_column())
+
+
+class Agent(SQLModel, table=True):
+    __tablename__ = "agents"
+    __table_args__ = (
+        UniqueConstraint("account_id", "slug", name="agents_slug_key"),
+        tenant_key("profile_id", "executor_profiles", name="agents_profile_fkey"),
+        check("(reach = 'gateway') = (profile_id IS NOT NULL)", name="agents_profile_check"),
+    )
+
+    account_id: UUID = Field(primary_key=True, foreign_key="accounts.id")
+    id: UUID = Field(primary_key=True)
+    slug: str
+    name: str
+    role: str
+    description: str = ""
+    soul: str = ""
+    flags: dict[str, Any] = Field(sa_column=json_column())
+    reach: Reach = Field(sa_column=enum_column(Reach, name="agents_reach_check"))
+    profile_id: UUID | None = None
+    version: int = 1
+    created_at: datetime = Field(sa_column=at_column())
+    updated_at: datetime = Field(sa_column=at_column())
+    retired_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+
+
+class AgentSession(SQLModel, table=True):
+    """Continuity of one agent on one task (or of the agent itself); the key is no credential."""
+
+    __tablename__ = "agent_sessions"
+    __table_args__ = (
+        UniqueConstraint("account_id", "key", name="agent_sessions_key_key"),
+        UniqueConstraint("account_id", "agent_id", "task_id", "generation", name="agent_sessions_generation_key"),
+        tenant_key("agent_id", "agents", name="agent_sessions_agent_fkey"),
+        tenant_key("task_id", "tasks", name="agent_sessions_task_fkey"),
+        check("(kind = 'task') = (task_id IS NOT NULL)", name="agent_sessions_task_check"),
+        Index(
+            "agent_sessions_open_task_idx",
+            "account_id",
+            "task_id",
+            "agent_id",
+            unique=True,
+            postgresql_where=text("closed_at IS NULL AND kind = 'task'"),
+        ),
+        Index(
+            "agent_sessions_open_system_idx",
+            "account_id",
+            "agent_id",
+            unique=True,
+            postgresql_where=text("closed_at IS NULL AND kind = 'system'"),
+        ),
+    )
+
+    account_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    kind: SessionKind = Field(sa_column=enum_column(SessionKind, name="agent_sessions_kind_check"))
+    agent_id: UUID
+    task_id: UUID | None = None
+    generation: int
+    key: str
+    opened_at: datetime = Field(sa_column=at_column())
+    closed_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+    closed_reason: str | None = None
+
+
+class Skill(SQLModel, table=True):
+    __tablename__ = "skills"
+    __table_args__ = (UniqueConstraint("account_id", "slug", name="skills_slug_key"),)
+
+    account_id: UUID = Field(primary_key=True, foreign_key="accounts.id")
+    id: UUID = Field(primary_key=True)
+    slug: str
+    name: str
+    description: str = ""
+    content: str = ""
+    is_enabled: bool = True
+    created_at: datetime = Field(sa_column=at_column())
+    updated_at: datetime = Field(sa_column=at_column())
+
+
+class AgentSkill(SQLModel, table=True):
+    __tablename__ = "agent_skills"
+    __table_args__ = (
+        tenant_key("agent_id", "agents", name="agent_skills_agent_fkey"),
+        tenant_key("skill_id", "skills", name="agent_skills_skill_fkey"),
+        Index("agent_skills_skill_idx", "account_id", "skill_id"),
+    )
+
+    account_id: UUID = Field(primary_key=True)
+    agent_id: UUID = Field(primary_key=True)
+    skill_id: UUID = Field(primary_key=True)

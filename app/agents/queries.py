@@ -1,0 +1,50 @@
+"""SQL of agents and their sessions."""
+
+from app.kernel.writes import Write
+
+_FIELDS = """a.id, a.slug, a.name, a.role, a.description, a.flags::text AS flags, a.reach, a.version, a.created_at, a.updated_at,
+    a.retired_at, a.profile_id"""
+_SKILLS = """(SELECT coalesce(json_agg(k.slug ORDER BY k.slug), '[]') FROM agent_skills x
+    JOIN skills k ON k.account_id = $1 AND k.id = x.skill_id
+    WHERE x.account_id = $1 AND x.agent_id = a.id AND k.is_enabled)::text AS skills"""
+
+AGENTS = f"SELECT {_FIELDS}, {_SKILLS} FROM agents a WHERE a.account_id = $1 AND a.slug > $2 ORDER BY a.slug LIMIT $3"
+AGENT = f"SELECT {_FIELDS}, {_SKILLS} FROM agents a WHERE a.account_id = $1 AND a.id = $2"
+AGENT_LOCKED = AGENT + " FOR NO KEY UPDATE OF a"
+SLUG_TAKEN = "SELECT 1 FROM agents WHERE account_id = $1 AND slug = $2"
+DEFAULT_PROFILE = "SELECT id FROM executor_profiles WHERE account_id = $1 ORDER BY (name = 'default') DESC, id LIMIT 1"
+
+INSERT_AGENT = Write(
+    "agent_inserted",
+    """agent_inserted AS (
+        INSERT INTO agents (account_id, id, slug, name, role, description, soul, flags, reach, profile_id, version, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9, $10, 1, callboard_now(), callboard_now()) RETURNING 1
+    )""",
+)
+CHANGE_AGENT = Write(
+    "agent_changed",
+    """agent_changed AS (
+        UPDATE agents SET name = $3, role = $4, description = $5, flags = $6::text::jsonb, reach = $7, profile_id = $8,
+            retired_at = CASE WHEN $9 THEN coalesce(retired_at, callboard_now()) END, updated_at = callboard_now(), version = version + 1
+        WHERE account_id = $1 AND id = $2 RETURNING 1
+    )""",
+)
+# The generation counts on from closed sessions of the same agent and task.
+OPEN_SESSIONS = Write(
+    "sessions_opened",
+    """sessions_opened AS (
+        INSERT INTO agent_sessions (account_id, id, kind, agent_id, task_id, generation, key, opened_at)
+        SELECT $1, r.id, r.kind, r.agent_id, r.task_id, 1 + coalesce((SELECT max(o.generation) FROM agent_sessions o
+               WHERE o.account_id = $1 AND o.agent_id = r.agent_id AND o.task_id IS NOT DISTINCT FROM r.task_id), 0),
+               r.key, callboard_now()
+        FROM json_to_recordset($2::json) AS r (id uuid, kind text, agent_id uuid, task_id uuid, key text)
+        RETURNING 1
+    )""",
+)
+CLOSE_AGENT_SESSIONS = Write(
+    "agent_sessions_closed",
+    """agent_sessions_closed AS (
+        UPDATE agent_sessions SET closed_at = callboard_now(), closed_reason = $3
+        WHERE account_id = $1 AND agent_id = $2 AND closed_at IS NULL RETURNING 1
+    )""",
+)

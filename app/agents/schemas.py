@@ -1,0 +1,95 @@
+"""The wire shapes of agents."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from msgspec import UNSET, Meta, UnsetType
+
+from app.agents.types import Reach
+from app.kernel.wire import Body, Slug, View
+from app.policies.types import Flags, Source
+
+Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
+Text = Annotated[str, Meta(max_length=50_000)]
+
+
+class FlagsBody(Body, frozen=True):
+    """Each flag is on, off, or null: then the account decides."""
+
+    can_create_tasks: bool | None | UnsetType = UNSET
+    can_modify_task_status: bool | None | UnsetType = UNSET
+    can_create_documents: bool | None | UnsetType = UNSET
+    can_mention_agents: bool | None | UnsetType = UNSET
+    is_reviewer: bool | None | UnsetType = UNSET
+    can_mark_done: bool | None | UnsetType = UNSET
+
+
+class NewAgent(Body):
+    slug: Slug
+    name: Name
+    role: Name
+    description: Text = ""
+    soul: Text = ""
+    flags: FlagsBody = FlagsBody()
+    reach: Reach = Reach.PULL
+
+
+class AgentEdit(Body):
+    """`retired: true` takes the agent off duty and closes its sessions."""
+
+    name: Name | UnsetType = UNSET
+    role: Name | UnsetType = UNSET
+    description: Text | UnsetType = UNSET
+    flags: FlagsBody | UnsetType = UNSET
+    reach: Reach | UnsetType = UNSET
+    retired: bool | UnsetType = UNSET
+
+
+class ResolvedView(View):
+    value: bool
+    source: Source
+
+
+class EffectiveView(View):
+    agent_id: UUID
+    slug: str
+    is_orchestrator: bool
+    flags: dict[str, ResolvedView]
+
+
+class AgentView(View):
+    id: UUID
+    slug: str
+    name: str
+    role: str
+    description: str
+    flags: Flags
+    reach: Reach
+    skills: list[str]
+    is_retired: bool
+    is_orchestrator: bool
+    is_reviewer: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class Question(Body):
+    """What would be decided if this agent or person did `action`; nothing is done."""
+
+    action: str
+    agent_slug: str | None = None
+    email: str | None = None
+    task_id: UUID | None = None
+    status: str | None = None
+    assignee_slugs: Annotated[list[str], Meta(max_length=50)] = []
+
+
+class AnswerView(View):
+    decision: str
+    rule: str | None = None
+    reason: str | None = None
+    detail: str | None = None
+    flag: str | None = None
+    facts: dict[str, Any] = {}

@@ -1,0 +1,140 @@
+"""Agents: who they are, and what they may do."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from app.accounts import settings as accounts
+from app.agents import queries, sessions
+from app.agents.schemas import AgentEdit, AgentView, EffectiveView, FlagsBody, NewAgent, ResolvedView
+from app.agents.types import ClosedReason, Reach
+from app.events import service as events
+from app.kernel.errors import Duplicate, Missing, OrchestratorInUse, RequirementFailed
+from app.kernel.ids import new_id
+from app.kernel.transaction import Transaction
+from app.kernel.types import Principal
+from app.kernel.wake import IDENTITY
+from app.kernel.wire import Page, clamped
+from app.policies.capabilities import effective
+from app.policies.types import AccountPolicy, AgentFacts, Flag, Flags
+
+
+async def page(tx: Transaction, *, limit: int | None, after: str | None) -> Page:
+    """A page of agents by slug."""
+    size = clamped(limit)
+    account = await accounts.policy(tx)
+    rows = await tx.rows(queries.AGENTS, tx.account_id, after or "", size + 1)
+    items = [_view(row, account) for row in rows[:size]]
+    return Page(items=items, next_cursor=items[-1].slug if len(rows) > size else None, limit=size)
+
+
+async def one(tx: Transaction, agent_id: UUID) -> AgentView:
+    return _view(await _row(tx, agent_id), await accounts.policy(tx))
+
+
+async def effective_policy(tx: Transaction, agent_id: UUID) -> EffectiveView:
+    """Every flag of an agent with the level that decided it."""
+    row, account = await _row(tx, agent_id), await accounts.policy(tx)
+    found = effective(_facts(row), account)
+    flags = {flag.value: ResolvedView(value=one.value, source=one.source) for flag, one in found.flags.items()}
+    return EffectiveView(agent_id=row["id"], slug=row["slug"], is_orchestrator=found.is_orchestrator, flags=flags)
+
+
+async def create(tx: Transaction, principal: Principal, asked: NewAgent) -> AgentView:
+    if await tx.value(queries.SLUG_TAKEN, tx.account_id, asked.slug):
+        raise Duplicate(f"an agent is called {asked.slug} already", field="slug")
+    agent_id = new_id()
+    profile_id = await _profile(tx, asked.reach)
+    words = (asked.slug, asked.name, asked.role, asked.description, asked.soul)
+    flags = merged(Flags(), asked.flags)
+    tx.write(queries.INSERT_AGENT, tx.account_id, agent_id, *words, _stored(flags), asked.reach, profile_id, expect=1)
+    sessions.of_agent(tx, agent_id)
+    events.record(tx, "board:agent:created", entity=("agent", agent_id), actor=principal, payload={"slug": asked.slug})
+    await tx.flush()
+    return await one(tx, agent_id)
+
+
+async def edit(tx: Transaction, principal: Principal, agent_id: UUID, asked: AgentEdit) -> AgentView:
+    row = await tx.row(queries.AGENT_LOCKED, tx.account_id, agent_id)
+    if row is None:
+        raise Missing.thing("agent", agent_id)
+    account = await accounts.policy(tx)
+    retired = _given(asked.retired, row["retired_at"] is not None)
+    if retired and account.orchestrator_agent_id == agent_id:
+        raise OrchestratorInUse("this agent is the orchestrator; name a successor in the account's settings first", agent_id=agent_id)
+    reach = _given(asked.reach, Reach(row["reach"]))
+    profile_id = row["profile_id"] if reach == row["reach"] else await _profile(tx, reach)
+    flags = msgspec.json.decode(row["flags"], type=Flags)
+    if asked.flags is not msgspec.UNSET:
+        flags = merged(flags, asked.flags)
+    words = (_given(asked.name, row["name"]), _given(asked.role, row["role"]), _given(asked.description, row["description"]))
+    tx.write(queries.CHANGE_AGENT, tx.account_id, agent_id, *words, _stored(flags), reach, profile_id, retired, expect=1)
+    if retired and row["retired_at"] is None:
+        tx.write(queries.CLOSE_AGENT_SESSIONS, tx.account_id, agent_id, ClosedReason.AGENT_RETIRED)
+    fields = sorted(name for name in asked.__struct_fields__ if getattr(asked, name) is not msgspec.UNSET)
+    events.record(
+        tx, "board:agent:updated", entity=("agent", agent_id), actor=principal, payload={"fields": fields}, sequence=row["version"] + 1
+    )
+    tx.wake(IDENTITY, tx.account_id)
+    await tx.flush()
+    return await one(tx, agent_id)
+
+
+def merged(flags: Flags, asked: FlagsBody) -> Flags:
+    """The flags with those that were sent put in."""
+    sent = {name: getattr(asked, name) for name in asked.__struct_fields__ if getattr(asked, name) is not msgspec.UNSET}
+    return msgspec.structs.replace(flags, **sent)
+
+
+def _given(value: Any, otherwise: Any) -> Any:
+    return otherwise if value is msgspec.UNSET else value
+
+
+def _stored(flags: Flags) -> str:
+    said = {name: value for name, value in msgspec.structs.asdict(flags).items() if value is not None}
+    return msgspec.json.encode(said).decode()
+
+
+async def _profile(tx: Transaction, reach: Reach) -> UUID | None:
+    if reach is Reach.PULL:
+        return None
+    profile_id: UUID | None = await tx.value(queries.DEFAULT_PROFILE, tx.account_id)
+    if profile_id is None:
+        raise RequirementFailed("this account has no executor profile for gateway agents", requirement="executor_profile")
+    return profile_id
+
+
+async def _row(tx: Transaction, agent_id: UUID) -> Any:
+    row = await tx.row(queries.AGENT, tx.account_id, agent_id)
+    if row is None:
+        raise Missing.thing("agent", agent_id)
+    return row
+
+
+def _facts(row: Any) -> AgentFacts:
+    flags = msgspec.json.decode(row["flags"], type=Flags)
+    return AgentFacts(
+        id=row["id"], slug=row["slug"], name=row["name"], role=row["role"], flags=flags, is_active=row["retired_at"] is None
+    )
+
+
+def _view(row: Any, account: AccountPolicy) -> AgentView:
+    facts = _facts(row)
+    policy = effective(facts, account)
+    return AgentView(
+        id=facts.id,
+        slug=facts.slug,
+        name=facts.name,
+        role=facts.role,
+        description=row["description"],
+        flags=facts.flags,
+        reach=Reach(row["reach"]),
+        skills=msgspec.json.decode(row["skills"]),
+        is_retired=not facts.is_active,
+        is_orchestrator=policy.is_orchestrator,
+        is_reviewer=policy.allows(Flag.IS_REVIEWER),
+        version=row["version"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )

@@ -1,0 +1,173 @@
+"""The demo's scripted agents: each reads its prompt and acts on the board with its own token, as a real one would."""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import msgspec
+
+PARTS = ("What changed", "Who is affected", "Way back")
+NOTE = {
+    PARTS[0]: "signing in asks for a second factor.",
+    PARTS[1]: "everybody who signs in with a password.",
+    PARTS[2]: "turn the setting off; nothing is stored that would have to be undone.",
+}
+NO_REPLY = "NO_REPLY"
+ACKNOWLEDGEMENT = "Understood: a release note with the parts that are asked for. No questions; I start in my next turn."
+POSTED_WITHIN_SECONDS = 20.0
+NEXT_SECONDS = 10.0
+
+_BOARD = re.compile(r"`POST (http\S+)/agent/<verb>`")
+_TYPE = re.compile(r"\A# Notification: (\w+)$", re.MULTILINE)
+_TASK = re.compile(r"^This notification is about task ([0-9a-f-]{36}), .*, status `(\w+)`\.", re.MULTILINE)
+
+
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent takes from its prompt."""
+
+    board: str
+    type: str
+    task_id: str
+    status: str
+    text: str
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True, tag_field="report", tag=True):
+    """A call that the board refused, and why."""
+
+    agent: str
+    verb: str
+    status: int
+    code: str
+    reason: str
+    message: str
+
+
+class Stuck(Exception):
+    """The board refused what the script needs."""
+
+
+def read(instructions: str, text: str) -> Prompt | None:
+    """Read a prompt as its agent does; None when it is about no task."""
+    board, kind, task = _BOARD.search(instructions), _TYPE.search(text), _TASK.search(instructions)
+    if not (board and kind and task):
+        return None
+    return Prompt(board=board[1], type=kind[1], task_id=task[1], status=task[2], text=text)
+
+
+class Agent:
+    def __init__(self, slug: str, *, token: str, report: Callable[[Refused], None]) -> None:
+        self.slug = slug
+        self._report = report
+        self._board = httpx.Client(headers={"Authorization": f"Bearer {token}"}, trust_env=False, timeout=30)
+
+    def act(self, prompt: Prompt, verb: str, **body: object) -> dict[str, Any]:
+        """Call a verb for the prompt's task."""
+        answer = self.attempt(prompt, verb, **body)
+        if isinstance(answer, Refused):
+            raise Stuck(f"{self.slug}: {verb} was answered {answer.status} {answer.code} {answer.reason}: {answer.message}")
+        return answer
+
+    def attempt(self, prompt: Prompt, verb: str, **body: object) -> dict[str, Any] | Refused:
+        """The same where a refusal is no surprise."""
+        response = self._post(prompt, verb, {"task_id": prompt.task_id, **body})
+        if response.is_success:
+            answer: dict[str, Any] = response.json()
+            return answer
+        refusal = self._refused(verb, response)
+        self._report(refusal)
+        return refusal
+
+    def is_next(self, prompt: Prompt) -> bool:
+        """Whether the board, asked what to do next, names the prompt's task."""
+        response = self._post(prompt, "next", {"wait": NEXT_SECONDS})
+        return response.status_code == httpx.codes.OK and response.json()["task"]["id"] == prompt.task_id
+
+    def _post(self, prompt: Prompt, verb: str, body: Mapping[str, object]) -> httpx.Response:
+        headers = {"Idempotency-Key": str(uuid4())}
+        return self._board.post(f"{prompt.board}/agent/{verb}", json=body, headers=headers)
+
+    def _refused(self, verb: str, response: httpx.Response) -> Refused:
+        try:
+            error = response.json()["error"]
+        except (ValueError, KeyError, TypeError):
+            error = {"message": response.text[:200]}
+        return Refused(
+            agent=self.slug,
+            verb=verb,
+            status=response.status_code,
+            code=error.get("code") or "",
+            reason=(error.get("details") or {}).get("reason") or "",
+            message=error.get("message") or "",
+        )
+
+
+def orchestrator(agent: Agent, prompt: Prompt) -> str:
+    if prompt.status != "inbox":
+        return NO_REPLY
+    agent.act(prompt, "task-assign", assignee_slugs=["engineer"])
+    return "The engineer writes this one; a reviewer closes it."
+
+
+def engineer(agent: Agent, prompt: Prompt) -> str:
+    if prompt.type == "assignment":
+        # Its own loop, as a real agent has one: an acknowledgement is no work.
+        threading.Thread(target=_work, args=(agent, prompt), daemon=True).start()
+        return ACKNOWLEDGEMENT
+    missing = [part for part in PARTS if f"Missing: {part}" in prompt.text]
+    if prompt.type == "status_change" and prompt.status == "in_progress" and missing:
+        agent.act(prompt, "task-message", content=_note(*missing))
+        agent.act(prompt, "task-status", status="review", expected_status="in_progress")
+        return "The missing part is in the thread; it is in review again."
+    return NO_REPLY
+
+
+def _work(agent: Agent, prompt: Prompt) -> None:
+    _wait_until_posted(agent, prompt)
+    if not agent.is_next(prompt):
+        raise Stuck(f"{agent.slug}: `next` does not name the task that it was given")
+    agent.act(prompt, "task-status", status="in_progress", expected_status="assigned")
+    agent.act(prompt, "task-message", content=_note(*PARTS[:2]))
+    agent.attempt(prompt, "task-status", status="done", expected_status="in_progress")
+    agent.act(prompt, "task-status", status="review", expected_status="in_progress")
+
+
+def _wait_until_posted(agent: Agent, prompt: Prompt) -> None:
+    deadline = time.monotonic() + POSTED_WITHIN_SECONDS
+    while time.monotonic() < deadline:
+        if any(message["content"] == ACKNOWLEDGEMENT for message in agent.act(prompt, "task-load")["thread"]):
+            return
+        time.sleep(0.1)
+    raise Stuck(f"{agent.slug}: the acknowledgement is not in the thread")
+
+
+def _note(*parts: str) -> str:
+    return "\n".join(f"{part}: {NOTE[part]}" for part in parts)
+
+
+def reviewer(agent: Agent, prompt: Prompt) -> str:
+    if (prompt.type, prompt.status) != ("status_change", "review"):
+        return NO_REPLY
+    thread = agent.act(prompt, "task-load", message_limit=25)["thread"]
+    missing = [part for part in PARTS if not any(f"{part}:" in message["content"] for message in thread)]
+    if missing:
+        reason = " ".join(f"Missing: {part}." for part in missing)
+        agent.act(prompt, "task-status", status="in_progress", expected_status="review", reason=reason)
+        return "Sent back; the reason is with the engineer."
+    agent.act(prompt, "task-status", status="done", expected_status="review")
+    return "All parts are there; closed."
+
+
+SCRIPTS: dict[str, Callable[[Agent, Prompt], str]] = {
+    "orchestrator": orchestrator,
+    "engineer": engineer,
+    "reviewer": reviewer,
+}
+
+
+def assemble(tokens: Mapping[str, str], *, report: Callable[[Refused], None]) -> dict[str, Agent]:
+    return {slug: Agent(slug, token=token, report=report) for slug, token in tokens.items()}

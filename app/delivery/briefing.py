@@ -1,0 +1,170 @@
+"""Loads what a prompt is made of, as it stands now."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from app.delivery import queries
+from app.delivery.types import (
+    AuthorKind,
+    DeliveryFacts,
+    MentionableAgent,
+    PromptAgent,
+    PromptContext,
+    PromptMessage,
+    PromptNotification,
+    PromptTask,
+    RepositoryFacts,
+)
+from app.kernel.transaction import Transaction
+from app.kernel.types import ActorKind
+from app.notifications.types import NotificationType
+from app.policies.capabilities import effective
+from app.policies.closing import may_close
+from app.policies.rules import decide
+from app.policies.types import AccountPolicy, Action, AgentActor, AgentFacts, Allowed, EffectivePolicy, Flag, Flags, TaskFacts
+from app.tasks import rules as moves
+from app.tasks.types import TaskStatus
+
+THREAD_SHOWN = 25
+
+
+class Situation(msgspec.Struct, frozen=True, kw_only=True):
+    """A notification with its task and crew, read in the transaction that decides about it."""
+
+    notification: Any
+    account: AccountPolicy
+    crew: tuple[AgentFacts, ...]
+    task: Any | None
+
+    @property
+    def agent(self) -> AgentFacts | None:
+        return member(self.crew, self.notification["agent_id"])
+
+    @property
+    def policy(self) -> EffectivePolicy:
+        return effective(self.agent or self.crew[0], self.account)
+
+
+def member(crew: Sequence[AgentFacts], agent_id: UUID | None) -> AgentFacts | None:
+    return next((one for one in crew if one.id == agent_id), None)
+
+
+async def situation(tx: Transaction, row: Any) -> Situation:
+    crew = await tx.rows(queries.CREW, tx.account_id, row["task_id"])
+    task = await tx.row(queries.TASK, tx.account_id, row["task_id"]) if row["task_id"] else None
+    account = msgspec.json.decode(row["settings"], type=AccountPolicy)
+    return Situation(notification=row, account=account, crew=tuple(_facts(one) for one in crew), task=task)
+
+
+def _facts(row: Any) -> AgentFacts:
+    flags = msgspec.json.decode(row["flags"], type=Flags)
+    return AgentFacts(**(dict(row) | {"flags": flags}))
+
+
+def facts(found: Situation) -> DeliveryFacts:
+    """The facts of the policy table, as of now."""
+    row, account = found.notification, found.account
+    recipient, author = found.agent, member(found.crew, row["actor_id"])
+    return DeliveryFacts(
+        type=NotificationType(row["type"]),
+        recipient_is_orchestrator=row["agent_id"] == account.orchestrator_agent_id,
+        recipient_is_assigned=recipient is not None and recipient.is_assigned,
+        recipient_is_reviewer=recipient is not None and found.policy.allows(Flag.IS_REVIEWER),
+        author_kind=AuthorKind(row["actor_kind"]),
+        author_is_orchestrator=author is not None and author.id == account.orchestrator_agent_id,
+        author_is_recipient=row["actor_id"] == row["agent_id"],
+        author_can_mention=author is None or effective(author, account).allows(Flag.CAN_MENTION_AGENTS),
+        caused_by_type=NotificationType(row["caused_by_type"]) if row["caused_by_type"] else None,
+        task_status=TaskStatus(found.task["status"]) if found.task else None,
+        status_from=TaskStatus(row["status_from"]) if row["status_from"] else None,
+        depth=row["depth"],
+        is_coordination=bool(found.task and found.task["is_coordination"]),
+    )
+
+
+async def context(tx: Transaction, found: Situation, *, base_url: str) -> PromptContext:
+    """Everything that the prompt says."""
+    row, account = found.notification, found.account
+    cause = await tx.row(queries.MESSAGE, tx.account_id, row["message_id"]) if row["message_id"] else None
+    rows = await tx.rows(queries.THREAD, tx.account_id, row["task_id"], row["message_id"], THREAD_SHOWN) if row["task_id"] else []
+    ground = await tx.row(queries.GROUND, tx.account_id)
+    others = (found.task["messages"] if found.task else 0) - (1 if cause else 0)
+    leader = member(found.crew, account.orchestrator_agent_id)
+    return PromptContext(
+        account_name=row["account_name"],
+        agent=PromptAgent(id=row["agent_id"], slug=row["slug"], name=row["name"], role=row["role"]),
+        notification=PromptNotification(id=row["id"], type=NotificationType(row["type"]), title=row["title"], body=row["body"]),
+        policy={flag.value: resolved.value for flag, resolved in found.policy.flags.items()},
+        may_close=_may_close(found),
+        is_orchestrator=found.policy.is_orchestrator,
+        base_url=base_url,
+        task=_task(found),
+        message=_message(cause) if cause else None,
+        thread=tuple(_message(one) for one in reversed(rows)),
+        thread_omitted=max(0, others - len(rows)),
+        repository=_repository(ground),
+        briefing=ground["briefing"],
+        mentionable=tuple(_mentionable(one, account) for one in found.crew if one.id != row["agent_id"]),
+        orchestrator_slug=leader.slug if leader else None,
+        person_to_ask=found.task["person_to_ask"] if found.task else None,
+        next_statuses=_next_statuses(found),
+    )
+
+
+def _may_close(found: Situation) -> bool:
+    agent = found.agent
+    return agent is not None and isinstance(may_close(agent, found.crew, found.account), Allowed)
+
+
+def _next_statuses(found: Situation) -> tuple[TaskStatus, ...]:
+    """What this agent may move the task to now: legal by the table and granted by the policy."""
+    agent = found.agent
+    if found.task is None or agent is None:
+        return ()
+    status = TaskStatus(found.task["status"])
+    actor = AgentActor(agent, found.policy)
+    task = TaskFacts(status=status, crew=found.crew)
+    return tuple(
+        goal
+        for goal in moves.allowed(status)
+        if isinstance(decide(Action.TASK_MOVE, actor=actor, account=found.account, task=task, goal=goal), Allowed)
+    )
+
+
+def _task(found: Situation) -> PromptTask | None:
+    row = found.task
+    if row is None:
+        return None
+    return PromptTask(
+        id=row["id"],
+        title=row["title"],
+        status=TaskStatus(row["status"]),
+        description=row["description"],
+        priority=row["priority"],
+        version=row["version"],
+        labels=tuple(row["labels"]),
+        due=row["due_at"],
+        blocked_reason=row["blocked_reason"],
+        assigned_slugs=tuple(one.slug for one in found.crew if one.is_assigned),
+    )
+
+
+def _message(row: Any) -> PromptMessage:
+    author = AuthorKind(ActorKind(row["author_kind"]).value)
+    return PromptMessage(id=row["id"], author_kind=author, author_name=row["author_name"], content=row["content"], at=row["created_at"])
+
+
+def _repository(ground: Any) -> RepositoryFacts | None:
+    if ground["repository"] is None:
+        return None
+    known = msgspec.json.decode(ground["repository"])
+    names = ("name", "url", "base_branch", "branch_prefix", "writable_dir")
+    return RepositoryFacts(**{name: known.get(name) for name in names}, notes=ground["notes"])
+
+
+def _mentionable(agent: AgentFacts, account: AccountPolicy) -> MentionableAgent:
+    is_reviewer = effective(agent, account).allows(Flag.IS_REVIEWER)
+    return MentionableAgent(slug=agent.slug, name=agent.name, role=agent.role, is_reviewer=is_reviewer)

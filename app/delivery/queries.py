@@ -1,0 +1,76 @@
+"""SQL of deliveries."""
+
+from app.kernel.writes import Write
+
+# The notification is locked, so that one attempt settles it.
+NOTIFICATION = """
+SELECT n.id, n.type, n.task_id, n.message_id, n.actor_kind, n.actor_id, n.status_from, n.caused_by_type, n.title, n.body, n.depth, n.state,
+    a.id AS agent_id, a.slug, a.name, a.role, a.retired_at, s.key AS session_key, p.adapter, p.url AS profile_url,
+    c.name AS account_name, c.settings::text AS settings, callboard_now() AS now,
+    d.request, d.sends, d.silences, d.answer, d.answer_status, d.answer_type
+FROM notifications n
+JOIN accounts c ON c.id = n.account_id
+JOIN agents a ON a.account_id = n.account_id AND a.id = n.recipient_id
+JOIN agent_sessions s ON s.account_id = n.account_id AND s.id = $3
+LEFT JOIN executor_profiles p ON p.account_id = a.account_id AND p.id = a.profile_id
+LEFT JOIN deliveries d ON d.account_id = n.account_id AND d.notification_id = n.id
+WHERE n.account_id = $1 AND n.id = $2
+FOR UPDATE OF n
+"""
+CREW = """
+SELECT a.id, a.slug, a.name, a.role, a.flags::text AS flags, a.reach AS kind, coalesce(x.is_assigned, false) AS is_assigned,
+    coalesce(x.has_acted, false) AS has_acted, s.principal_id IS NOT NULL AS is_subscribed
+FROM agents a
+LEFT JOIN (SELECT agent_id, bool_or(removed_at IS NULL) AS is_assigned, bool_or(acted_at IS NOT NULL) AS has_acted
+           FROM task_assignees WHERE account_id = $1 AND task_id = $2 AND agent_id IS NOT NULL GROUP BY agent_id
+          ) x ON x.agent_id = a.id
+LEFT JOIN task_subscribers s ON s.account_id = $1 AND s.task_id = $2 AND s.principal_id = a.id
+WHERE a.account_id = $1 AND a.retired_at IS NULL ORDER BY a.slug
+"""
+TASK = """
+SELECT t.id, t.title, t.description, t.status, t.priority, t.labels, t.due_at, t.blocked_reason, t.version, t.is_coordination,
+    (SELECT p.name FROM people p WHERE p.account_id = $1 AND p.removed_at IS NULL AND p.id = coalesce(
+        (SELECT m.author_id FROM messages m WHERE m.account_id = $1 AND m.task_id = $2 AND m.author_kind = 'person'
+         ORDER BY m.id DESC LIMIT 1),
+        CASE WHEN t.created_by_kind = 'person' THEN t.created_by_id END)) AS person_to_ask,
+    (SELECT count(*) FROM messages m WHERE m.account_id = $1 AND m.task_id = $2) AS messages
+FROM tasks t WHERE t.account_id = $1 AND t.id = $2
+"""
+THREAD = """
+SELECT id, author_kind, author_name, content, created_at FROM messages
+WHERE account_id = $1 AND task_id = $2 AND ($3::uuid IS NULL OR id < $3) ORDER BY id DESC LIMIT $4
+"""
+MESSAGE = "SELECT id, author_kind, author_name, content, created_at FROM messages WHERE account_id = $1 AND id = $2"
+GROUND = """
+SELECT (SELECT row_to_json(r) FROM repositories r WHERE r.account_id = $1 AND r.is_primary)::text AS repository,
+    (SELECT d.content FROM documents d WHERE d.account_id = $1 AND d.slug = 'repository' AND d.deleted_at IS NULL) AS notes,
+    (SELECT d.content FROM documents d WHERE d.account_id = $1 AND d.slug = 'briefing' AND d.deleted_at IS NULL) AS briefing
+"""
+FREEZE = Write(
+    "delivery_frozen",
+    """delivery_frozen AS (
+        INSERT INTO deliveries (account_id, notification_id, session_id, request, template_version, digest, size, sends, silences, rendered_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, callboard_now()) RETURNING 1
+    )""",
+)
+COUNT_SEND = Write(
+    "delivery_sent",
+    """delivery_sent AS (
+        UPDATE deliveries SET sends = sends + 1 WHERE account_id = $1 AND notification_id = $2 RETURNING 1
+    )""",
+)
+KEEP_ANSWER = Write(
+    "answer_kept",
+    """answer_kept AS (
+        UPDATE deliveries SET answer = $3, answer_status = $4, answer_type = $5, usage = $6::text::jsonb, answered_at = callboard_now()
+        WHERE account_id = $1 AND notification_id = $2 RETURNING 1
+    )""",
+)
+# The silent answer is dropped, so that the next attempt asks again.
+COUNT_SILENCE = Write(
+    "silence_counted",
+    """silence_counted AS (
+        UPDATE deliveries SET silences = silences + 1, answer = NULL, answer_status = NULL, answer_type = NULL
+        WHERE account_id = $1 AND notification_id = $2 RETURNING 1
+    )""",
+)

@@ -1,0 +1,173 @@
+"""Who is woken, what an answer means, and what silence leads to."""
+
+import re
+from typing import assert_never
+
+from app.delivery.types import (
+    AfterSilence,
+    Answer,
+    AuthorKind,
+    Deliver,
+    DeliveryDecision,
+    DeliveryFacts,
+    DeliveryReason,
+    NoReply,
+    NothingSaid,
+    Reply,
+    Skip,
+)
+from app.notifications.types import NotificationType
+from app.tasks.types import TaskStatus
+
+DEPTH_LIMIT = 8
+SILENCE_LIMIT = 3
+
+_NO_REPLY = frozenset({"NO_REPLY", "NO", "NO_"})
+_HEARTBEAT_OK = "HEARTBEAT_OK"
+_HEARTBEAT_PRELUDE = re.compile(r"Loading context for heartbeat[.…]*")
+_PLACEHOLDER = re.compile(r"(?:@\S+\s+)*No (?:response from OpenClaw|reply from agent|response from agent)\.")
+
+
+def should_deliver(facts: DeliveryFacts, *, depth_limit: int = DEPTH_LIMIT) -> DeliveryDecision:
+    """Decide whether this notification wakes its agent."""
+    refused = _refused_for_any_type(facts, depth_limit=depth_limit)
+    if refused is not None:
+        return Skip(refused)
+    if facts.is_coordination:
+        return Deliver(DeliveryReason.ORCHESTRATOR_WATCHES)
+    return _by_type(facts)
+
+
+def _by_type(facts: DeliveryFacts) -> DeliveryDecision:
+    match facts.type:
+        case NotificationType.ASSIGNMENT:
+            return _assignment(facts)
+        case NotificationType.MENTION:
+            return _mention(facts)
+        case NotificationType.RESPONSE_REQUEST:
+            return _response_request(facts)
+        case NotificationType.STATUS_CHANGE:
+            return _status_change(facts)
+        case NotificationType.THREAD_UPDATE:
+            return _thread_update(facts)
+        case _:
+            assert_never(facts.type)
+
+
+def _refused_for_any_type(facts: DeliveryFacts, *, depth_limit: int) -> DeliveryReason | None:
+    by_person = facts.author_kind is AuthorKind.PERSON
+    if facts.author_is_recipient and facts.type is not NotificationType.ASSIGNMENT:
+        return DeliveryReason.OWN_MESSAGE if _is_message(facts.type) else DeliveryReason.OWN_CHANGE
+    if facts.task_status is TaskStatus.ARCHIVED and not (by_person and facts.type is NotificationType.MENTION):
+        return DeliveryReason.TASK_ARCHIVED
+    # Moves and assignments have no depth: cutting them would strand a task whose next actor was never told.
+    if _is_message(facts.type) and not by_person and facts.depth > depth_limit:
+        return DeliveryReason.TOO_DEEP
+    if facts.is_coordination and not facts.recipient_is_orchestrator:
+        return DeliveryReason.COORDINATION_ONLY
+    return None
+
+
+def _is_message(notification: NotificationType) -> bool:
+    return notification not in {NotificationType.ASSIGNMENT, NotificationType.STATUS_CHANGE}
+
+
+def _assignment(facts: DeliveryFacts) -> DeliveryDecision:
+    if not facts.recipient_is_assigned:
+        return Skip(DeliveryReason.NO_LONGER_ASSIGNED)
+    if facts.task_status is TaskStatus.DONE:
+        return Skip(DeliveryReason.TASK_DONE)
+    return Deliver(DeliveryReason.ASSIGNED)
+
+
+def _mention(facts: DeliveryFacts) -> DeliveryDecision:
+    if facts.author_kind is AuthorKind.AGENT and not facts.author_can_mention:
+        return Skip(DeliveryReason.MENTION_NOT_ALLOWED)
+    return Deliver(DeliveryReason.MENTIONED)
+
+
+def _response_request(facts: DeliveryFacts) -> DeliveryDecision:
+    if facts.author_kind is AuthorKind.AGENT and not facts.author_can_mention:
+        return Skip(DeliveryReason.MENTION_NOT_ALLOWED)
+    if facts.author_kind is not AuthorKind.PERSON and facts.task_status is TaskStatus.DONE:
+        return Skip(DeliveryReason.TASK_DONE)
+    return Deliver(DeliveryReason.ASKED)
+
+
+def _status_change(facts: DeliveryFacts) -> DeliveryDecision:
+    match facts.task_status:
+        case TaskStatus.DONE:
+            return Skip(DeliveryReason.TASK_DONE)
+        case TaskStatus.REVIEW if facts.recipient_is_orchestrator or facts.recipient_is_reviewer:
+            return Deliver(DeliveryReason.REVIEW_WANTED)
+        case TaskStatus.REVIEW:
+            return Skip(DeliveryReason.NOT_FOR_REVIEW)
+        case _:
+            return _moved_while_open(facts)
+
+
+def _moved_while_open(facts: DeliveryFacts) -> DeliveryDecision:
+    if facts.status_from is TaskStatus.REVIEW and facts.recipient_is_assigned:
+        return Deliver(DeliveryReason.REVIEW_ANSWERED)
+    if facts.task_status is TaskStatus.BLOCKED:
+        return Skip(DeliveryReason.TASK_BLOCKED)
+    if facts.recipient_is_assigned or facts.recipient_is_orchestrator:
+        return Deliver(DeliveryReason.STATUS_CHANGED)
+    return Skip(DeliveryReason.NOT_ASSIGNED)
+
+
+def _thread_update(facts: DeliveryFacts) -> DeliveryDecision:
+    by_person = facts.author_kind is AuthorKind.PERSON
+    if facts.task_status is TaskStatus.DONE:
+        return Skip(DeliveryReason.TASK_DONE)
+    if facts.task_status is TaskStatus.BLOCKED and not (by_person and facts.recipient_is_assigned):
+        return Skip(DeliveryReason.TASK_BLOCKED)
+    if by_person:
+        return Deliver(DeliveryReason.PERSON_WROTE)
+    return _agent_wrote(facts)
+
+
+def _agent_wrote(facts: DeliveryFacts) -> DeliveryDecision:
+    if facts.recipient_is_orchestrator:
+        return Deliver(DeliveryReason.ORCHESTRATOR_WATCHES)
+    is_reply = facts.caused_by_type is NotificationType.THREAD_UPDATE
+    if is_reply and not facts.author_is_orchestrator:
+        return Skip(DeliveryReason.REPLY_TO_REPLY)
+    if facts.task_status is TaskStatus.REVIEW and facts.recipient_is_reviewer:
+        return Deliver(DeliveryReason.REVIEWER_HEARS)
+    if facts.recipient_is_assigned:
+        return Deliver(DeliveryReason.ASSIGNEE_HEARS)
+    return Skip(DeliveryReason.NOT_ASSIGNED)
+
+
+def classify_text(text: str) -> Answer:
+    """Read what an agent said; ask again after every tool round, because a sentinel may come last."""
+    said = text.strip()
+    if said in _NO_REPLY:
+        return NoReply(said)
+    if _is_heartbeat_ok(said):
+        return NoReply(_HEARTBEAT_OK)
+    if not said or _PLACEHOLDER.fullmatch(said):
+        return NothingSaid()
+    return Reply(said)
+
+
+def _is_heartbeat_ok(said: str) -> bool:
+    *earlier, last = [line.strip() for line in said.splitlines() if line.strip()] or [""]
+    return last == _HEARTBEAT_OK and all(_HEARTBEAT_PRELUDE.fullmatch(line) for line in earlier)
+
+
+def wants_answer(notification: NotificationType, *, author_kind: AuthorKind | None) -> bool:
+    """Say whether silence about this notification is worth another try."""
+    if notification is NotificationType.THREAD_UPDATE:
+        return author_kind is AuthorKind.PERSON
+    return notification is not NotificationType.STATUS_CHANGE
+
+
+def after_silence(attempts_without_answer: int, *, wanted: bool, limit: int = SILENCE_LIMIT) -> AfterSilence:
+    """Decide after an answer that said nothing; the count includes that answer."""
+    if not wanted:
+        return AfterSilence.DELIVERED
+    if attempts_without_answer < limit:
+        return AfterSilence.RETRY
+    return AfterSilence.NO_RESPONSE

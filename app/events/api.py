@@ -1,0 +1,33 @@
+"""The log for people: REST."""
+
+from typing import Annotated
+
+from litestar import Response, get
+from litestar.params import FromPath
+from msgspec import Meta
+
+from app.events import reading
+from app.kernel import paging
+from app.kernel.edge import Call, identity, read
+
+Seq = Annotated[int, Meta(ge=0)]
+
+
+@get("/api/v1/events")
+async def events(request: Call) -> Response[bytes]:
+    """Events in commit order behind `after`; `type` keeps those whose type starts with it."""
+    seq = paging.asked(request, "after", Seq) or 0
+    prefix, limit = paging.asked(request, "type", str), paging.limit(request)
+    return await read(request, "events.read", lambda tx, _: reading.after(tx, seq=seq, type_prefix=prefix, limit=limit))
+
+
+@get("/api/v1/tasks/{task_id:str}/events")
+async def of_task(request: Call, task_id: FromPath[str]) -> Response[bytes]:
+    """The history of one task."""
+    wanted, seq, limit = identity(task_id, kind="task"), paging.asked(request, "after", Seq) or 0, paging.limit(request)
+    return await read(
+        request, "events.read", lambda tx, _: reading.of_entity(tx, kind="task", entity_id=wanted, seq=seq, limit=limit)
+    )
+
+
+ROUTES = (events, of_task)

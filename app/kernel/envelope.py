@@ -1,0 +1,98 @@
+"""One shape for every error, on every route, and the ids that every answer carries."""
+
+import re
+import secrets
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException as FrameworkError
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.kernel.errors import STATUS, CallboardError, Code
+from app.kernel.ids import new_id
+from app.kernel.types import Origin
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+PROBLEM = "application/problem+json"
+FRAMEWORK_CODES = {
+    400: Code.MALFORMED_REQUEST,
+    401: Code.UNAUTHENTICATED,
+    403: Code.FORBIDDEN,
+    404: Code.NOT_FOUND,
+    405: Code.METHOD_NOT_ALLOWED,
+    413: Code.PAYLOAD_TOO_LARGE,
+    415: Code.UNSUPPORTED_MEDIA_TYPE,
+    422: Code.VALIDATION_FAILED,
+    429: Code.RATE_LIMITED,
+    503: Code.OVERLOADED,
+}
+log = structlog.get_logger()
+
+
+class Identified:
+    """Gives every call its request and correlation id, and every answer the header, whoever made the answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        call = _origin(dict(scope["headers"]))
+        scope.setdefault("state", {})["origin"] = call
+        request_id = call.request_id.encode()
+
+        async def identified(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=call.request_id, correlation_id=call.correlation_id):
+            await self.app(scope, receive, identified)
+
+
+def _origin(headers: dict[bytes, bytes]) -> Origin:
+    given = headers.get(b"x-request-id", b"").decode("latin-1")
+    request_id = given if REQUEST_ID.fullmatch(given) else str(new_id())
+    correlation = headers.get(b"x-correlation-id", b"").decode("latin-1")
+    trace = TRACEPARENT.fullmatch(headers.get(b"traceparent", b"").decode("latin-1"))
+    if not REQUEST_ID.fullmatch(correlation):
+        correlation = trace[1] if trace else secrets.token_hex(16)
+    return Origin(request_id=request_id, correlation_id=correlation, source="http")
+
+
+def on_refusal(request: Request[Any, Any, Any], error: CallboardError) -> Response[bytes]:
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+    if error.code is Code.UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return _rendered(request, error.code, error.message, error.details, status=STATUS[error.code], headers=headers)
+
+
+def on_framework(request: Request[Any, Any, Any], error: FrameworkError) -> Response[bytes]:
+    code = FRAMEWORK_CODES.get(error.status_code, Code.INTERNAL if error.status_code >= 500 else Code.MALFORMED_REQUEST)  # noqa: PLR2004
+    words = {Code.NOT_FOUND: "there is nothing at this path", Code.METHOD_NOT_ALLOWED: "this path has no such method"}
+    headers = {key: value for key, value in (error.headers or {}).items() if key.lower() == "allow"}
+    message = words.get(code) or (error.detail if code is not Code.INTERNAL else "something went wrong here")
+    return _rendered(request, code, message, {}, status=STATUS[code], headers=headers)
+
+
+def on_defect(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    log.error("internal", path=request.url.path, exc_info=error)
+    return _rendered(request, Code.INTERNAL, "something went wrong here; the log knows this request id", {}, status=500, headers={})
+
+
+def _rendered(  # noqa: PLR0913
+    request: Request[Any, Any, Any], code: Code, message: str, details: dict[str, object], *, status: int, headers: dict[str, str]
+) -> Response[bytes]:
+    call: Origin = request.scope["state"]["origin"]
+    if PROBLEM in request.headers.get("accept", ""):
+        problem = {"type": f"urn:callboard:error:{code}", "title": code.replace("_", " "), "status": status, "detail": message}
+        content = problem | {"code": code, "details": details, "request_id": call.request_id}
+        return Response(msgspec.json.encode(content), status_code=status, media_type=PROBLEM, headers=headers)
+    error = {"contract_version": "v1", "code": code, "message": message, "details": details, "request_id": call.request_id}
+    content = {"ok": False, "error": error, "correlation_id": call.correlation_id}
+    return Response(msgspec.json.encode(content), status_code=status, media_type="application/json", headers=headers)

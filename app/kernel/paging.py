@@ -1,0 +1,29 @@
+"""What a list route reads from its query string."""
+
+from typing import TypeVar
+from uuid import UUID
+
+from app.kernel.edge import Call
+from app.kernel.errors import Invalid
+from app.kernel.wire import convert
+
+T = TypeVar("T")
+
+
+def asked(request: Call, name: str, kind: type[T]) -> T | None:
+    """The parameter `name` as `kind`, None when it is not given; Invalid when it is no such value."""
+    text = request.query_params.get(name)
+    if text is None or text == "":
+        return None
+    try:
+        return convert(text, kind)
+    except Invalid as error:
+        raise Invalid.field(name, error.message) from None
+
+
+def limit(request: Call) -> int | None:
+    return asked(request, "limit", int)
+
+
+def cursor(request: Call) -> UUID | None:
+    return asked(request, "cursor", UUID)

@@ -1,0 +1,232 @@
+"""The one registry of settings: key, meaning, default, type and range are each said once, in `Settings`."""
+
+import os
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from dotenv import dotenv_values
+from msgspec import Meta
+
+from app.kernel.declared import Setting, declared
+from app.kernel.startup import CannotStart
+from app.kernel.urls import redacted
+
+ROOT = Path(__file__).resolve().parents[2]
+PREFIX = "CALLBOARD_"
+
+Postgres = Annotated[str, Meta(pattern=r"^postgres(ql)?(\+\w+)?://", description="a postgresql:// address")]
+Http = Annotated[str, Meta(pattern=r"^https?://[^/\s]", description="an http:// or https:// address")]
+
+
+class SettingsError(CannotStart):
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(f"{key} {message}")
+        self.key = key
+        self.message = message
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings of one process; paths are absolute, secrets never show in its text."""
+
+    database_url: Annotated[
+        Postgres | None,
+        Meta(
+            title="DATABASE_URL",
+            description="PostgreSQL 15 or newer that serves the board; unset: one is started in the data directory.",
+            extra={"url": True},
+        ),
+    ] = None
+    database_admin_url: Annotated[
+        Postgres | None,
+        Meta(
+            title="DATABASE_ADMIN_URL",
+            description="The same database as a role that may migrate it and create roles; unset: `DATABASE_URL`.",
+            extra={"url": True},
+        ),
+    ] = None
+    repo_url: Annotated[
+        str | None,
+        Meta(title="REPO_URL", description="The Git repository that the crew works in.", extra={"url": True}),
+    ] = None
+    writable_repo_dir: Annotated[
+        Path | None,
+        Meta(
+            title="WRITABLE_REPO_DIR",
+            description="The clone that agents may write to; unset: `repos/<name>` in the data directory.",
+        ),
+    ] = None
+    repo_base_branch: Annotated[
+        str | None,
+        Meta(title="REPO_BASE_BRANCH", description="The branch that work starts from; unset: the repository's default branch."),
+    ] = None
+    repo_branch_prefix: Annotated[
+        str,
+        Meta(title="REPO_BRANCH_PREFIX", description="What the name of a task's branch begins with."),
+    ] = "task/"
+    openclaw_gateway_url: Annotated[
+        Http | None,
+        Meta(
+            title="OPENCLAW_GATEWAY_URL",
+            description="The gateway that runs the agents; unset: agents pull their work.",
+            extra={"url": True},
+        ),
+    ] = None
+    openclaw_gateway_token: Annotated[
+        str | None,
+        Meta(title="OPENCLAW_GATEWAY_TOKEN", description="The bearer token for that gateway.", extra={"secret": True}),
+    ] = None
+    data_dir: Annotated[
+        Path,
+        Meta(title="CALLBOARD_DATA_DIR", description="Database, clones and credentials of this board."),
+    ] = Path(".callboard")
+    host: Annotated[str, Meta(title="CALLBOARD_HOST", description="The address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(title="CALLBOARD_PORT", description="The port to listen on.", ge=1, le=65535)] = 8000
+    public_url: Annotated[
+        Http | None,
+        Meta(title="CALLBOARD_PUBLIC_URL", description="Where agents and people reach the board; unset: the listening address."),
+    ] = None
+    workers: Annotated[int, Meta(title="CALLBOARD_WORKERS", description="API processes.", ge=1, le=64)] = 1
+    worker_processes: Annotated[
+        int,
+        Meta(title="CALLBOARD_WORKER_PROCESSES", description="Worker processes that `up` starts.", ge=0, le=64),
+    ] = 1
+    worker_slots: Annotated[
+        int,
+        Meta(title="CALLBOARD_WORKER_SLOTS", description="Commands in flight in one worker process.", ge=1, le=1000),
+    ] = 50
+    pool_size: Annotated[
+        int,
+        Meta(title="CALLBOARD_POOL_SIZE", description="Database connections of one process.", ge=2, le=200),
+    ] = 16
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(title="CALLBOARD_LOG_LEVEL", description="The least level that is logged."),
+    ] = "info"
+    log_format: Annotated[
+        Literal["json", "console"],
+        Meta(title="CALLBOARD_LOG_FORMAT", description="Logs for machines or for people."),
+    ] = "json"
+    seeds_dir: Annotated[
+        Path,
+        Meta(title="CALLBOARD_SEEDS_DIR", description="The seeds that `up` and `seed` load."),
+    ] = Path("seeds")
+    gateway_timeout_seconds: Annotated[
+        int,
+        Meta(title="CALLBOARD_GATEWAY_TIMEOUT_SECONDS", description="How long one answer of a gateway may take.", ge=5, le=600),
+    ] = 300
+    drain_seconds: Annotated[
+        int,
+        Meta(title="CALLBOARD_DRAIN_SECONDS", description="How long a stop waits for work in flight.", ge=1, le=300),
+    ] = 30
+    max_body_bytes: Annotated[
+        int,
+        Meta(title="CALLBOARD_MAX_BODY_BYTES", description="The largest request body.", ge=1024, le=104_857_600),
+    ] = 1_048_576
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [(setting.name, self._shown(setting)) for setting in DECLARED]
+
+    def _shown(self, setting: Setting) -> object:
+        value = getattr(self, setting.name)
+        if value is None or not (setting.is_secret or setting.is_url):
+            return value
+        return "***" if setting.is_secret else redacted(value)
+
+
+def from_environment() -> Settings:
+    return load(os.environ, ROOT / ".env")
+
+
+def load(environ: Mapping[str, str], dotenv: Path | None, *, root: Path = ROOT) -> Settings:
+    """The settings that `environ` and, behind it, the file `dotenv` give; relative paths start at `root`."""
+    # Interpolation would make one file mean different things and breaks passwords with `${`.
+    given = dotenv_values(dotenv, interpolate=False) if dotenv and dotenv.is_file() else {}
+    texts = _filled(given) | _filled(environ)
+    _refuse_unknown(texts)
+    settings = _converted(texts)
+    if settings.database_admin_url and not settings.database_url:
+        raise SettingsError("DATABASE_ADMIN_URL", "needs DATABASE_URL: set both, or neither")
+    data_dir = root / settings.data_dir.expanduser()
+    return msgspec.structs.replace(
+        settings,
+        data_dir=data_dir,
+        seeds_dir=root / settings.seeds_dir.expanduser(),
+        writable_repo_dir=_writable_repo_dir(settings, data_dir, root),
+    )
+
+
+def _filled(given: Mapping[str, str | None]) -> dict[str, str]:
+    texts = {key: _unquoted((value or "").strip()) for key, value in given.items() if key in BY_KEY or key.startswith(PREFIX)}
+    return {key: value for key, value in texts.items() if value}
+
+
+def _unquoted(text: str) -> str:
+    # Docker's --env-file hands quotes on as part of the value.
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    return text[1:-1].strip() if quoted else text
+
+
+def _refuse_unknown(texts: Mapping[str, str]) -> None:
+    for key in sorted(texts.keys() - BY_KEY.keys()):
+        close = get_close_matches(key, BY_KEY, n=1)
+        hint = f"did you mean {close[0]}?" if close else "`./callboard settings` lists them all."
+        raise SettingsError(key, f"is not a setting; {hint}")
+
+
+def _converted(texts: Mapping[str, str]) -> Settings:
+    for key, text in texts.items():
+        setting = BY_KEY[key]
+        try:
+            _convert({setting.name: text})
+        except msgspec.ValidationError:
+            shown = "" if setting.is_secret or setting.is_url else f', not "{text}"'
+            raise SettingsError(key, f"must be {setting.values}{shown}") from None
+    settings = _convert({BY_KEY[key].name: text for key, text in texts.items()})
+    return msgspec.structs.replace(
+        settings,
+        database_url=_plain_scheme(settings.database_url),
+        database_admin_url=_plain_scheme(settings.database_admin_url),
+    )
+
+
+def _convert(values: Mapping[str, str]) -> Settings:
+    return msgspec.convert(values, Settings, strict=False, dec_hook=lambda kind, value: kind(value))
+
+
+def _plain_scheme(url: str | None) -> str | None:
+    # SQLAlchemy's `postgresql+driver://` is common in the wild; asyncpg refuses it.
+    return "postgresql://" + url.split("://", 1)[1] if url else None
+
+
+def _writable_repo_dir(settings: Settings, data_dir: Path, root: Path) -> Path | None:
+    if settings.writable_repo_dir:
+        return root / settings.writable_repo_dir.expanduser()
+    if not settings.repo_url:
+        return None
+    name = urlsplit(settings.repo_url).path.rstrip("/").replace(":", "/").rsplit("/", 1)[-1].removesuffix(".git")
+    return data_dir / "repos" / (name or "repository")
+
+
+def settings_table() -> str:
+    """The settings as a Markdown table, for the README."""
+    rows = [f"| `{s.key}` | {f'`{s.default}`' if s.default else 'unset'} | {s.values} | {s.description} |" for s in DECLARED]
+    return "\n".join(["| key | default | value | meaning |", "|---|---|---|---|", *rows]) + "\n"
+
+
+def settings_example() -> str:
+    """The text of `.env.example`."""
+    lines = ["# Copy to .env and change what you need; the environment wins over this file.", ""]
+    for s in DECLARED:
+        lines += [f"# {s.description} ({s.values})", f"# {s.key}={s.default}", ""]
+    return "\n".join(lines[:-1]) + "\n"
+
+
+DECLARED = tuple(declared(Settings))
+BY_KEY = {setting.key: setting for setting in DECLARED}

@@ -1,0 +1,133 @@
+"""Speaking in a task's thread, and reading it."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from app.events import service as events
+from app.kernel.errors import Missing
+from app.kernel.ids import new_id
+from app.kernel.transaction import Transaction
+from app.kernel.types import ActorKind, Principal
+from app.kernel.wire import LIMIT_MOST, Page, clamped
+from app.messages import queries, rules
+from app.messages.schemas import LoadedTask, MessageView
+from app.messages.types import MessagePosted
+from app.policies import service as policies
+from app.policies.capabilities import effective
+from app.policies.types import Action, Flag
+from app.tasks import reading, scenes
+from app.tasks.assigning import kind_of, subscribe
+from app.tasks.service import depth_of
+from app.tasks.types import Card, Scene
+
+NEWEST_ID = UUID(int=2**128 - 1)
+
+
+async def post(
+    tx: Transaction, principal: Principal, task_id: UUID, content: str, *, answers: UUID | None = None, depth: int | None = None
+) -> MessageView:
+    """Say something in the thread; `answers` is the notification that this replies to, which happens at most once."""
+    if answers is not None and (said := await _said_already(tx, principal, task_id, answers)):
+        return said
+    names = rules.mentions(content)
+    card, scene = await scenes.load(tx, principal, task_id, names=names)
+    rule = policies.require(Action.TASK_MESSAGE, principal=principal, account=scene.account, crew=scene.crew, status=card.status)
+    mentioned = _mentioned(principal, scene, names)
+    causes = depth_of(scene, principal) if depth is None else depth
+    view = _written(tx, principal, card, scene, content=content, names=names, answers=answers, depth=causes)
+    followers = [(kind_of(one), one.id) for one in (*scene.crew, *scene.people) if one.id in mentioned]
+    subscribe(tx, card.id, [(principal.kind, principal.id), *followers])
+    payload = {"task_id": card.id, "length": len(content), "mentioned": sorted(mentioned), "rule": rule, "answers": answers}
+    event_id = events.record(tx, "board:message:created", entity=("message", view.id), actor=principal, payload=payload)
+    happened = MessagePosted(
+        event_id=event_id,
+        card=card,
+        scene=scene,
+        actor=principal,
+        depth=causes,
+        message_id=view.id,
+        content=content,
+        mentioned=mentioned,
+    )
+    await tx.tell(happened)
+    return view
+
+
+async def _said_already(tx: Transaction, principal: Principal, task_id: UUID, answers: UUID) -> MessageView | None:
+    if await tx.value(queries.IS_RECIPIENT, tx.account_id, answers, principal.id) != task_id:
+        raise Missing.thing("notification", answers)
+    row = await tx.row(queries.ANSWER_TO, tx.account_id, answers)
+    return view(row) if row else None
+
+
+def _mentioned(principal: Principal, scene: Scene, names: tuple[str, ...]) -> frozenset[UUID]:
+    agents = {one.slug: one.id for one in scene.crew if one.is_active}
+    people = {one.handle: one.id for one in scene.people}
+    mine = scene.agent(principal.id) if principal.kind is ActorKind.AGENT else None
+    if mine is not None and not effective(mine, scene.account).allows(Flag.CAN_MENTION_AGENTS):
+        agents = {}
+    found = (agents.get(name) or people.get(name) for name in names)
+    return frozenset(one for one in found if one is not None and one != principal.id)
+
+
+def _written(  # noqa: PLR0913
+    tx: Transaction,
+    principal: Principal,
+    card: Card,
+    scene: Scene,
+    *,
+    content: str,
+    names: tuple[str, ...],
+    answers: UUID | None,
+    depth: int,
+) -> MessageView:
+    said = MessageView(
+        id=new_id(),
+        task_id=card.id,
+        author_kind=principal.kind,
+        author_id=principal.id,
+        author_name=principal.name,
+        content=content,
+        mentions=list(names),
+        created_at=scene.now,
+    )
+    author = (said.author_kind, said.author_id, said.author_name)
+    tx.write(
+        queries.INSERT_MESSAGE,
+        tx.account_id,
+        said.id,
+        said.task_id,
+        *author,
+        content,
+        said.mentions,
+        answers,
+        depth,
+        scene.now,
+        expect=1,
+    )
+    tx.write(queries.TOUCH_TASK, tx.account_id, card.id, scene.now, expect=1)
+    return said
+
+
+async def thread(tx: Transaction, task_id: UUID, *, limit: int | None, before: UUID | None) -> Page:
+    """A page of the thread, newest first."""
+    await reading.one(tx, task_id)
+    size = clamped(limit)
+    rows = await tx.rows(queries.NEWEST, tx.account_id, task_id, before or NEWEST_ID, size + 1)
+    items = [view(row) for row in rows[:size]]
+    return Page(items=items, next_cursor=str(items[-1].id) if len(rows) > size else None, limit=size)
+
+
+async def load(tx: Transaction, task_id: UUID, *, limit: int) -> LoadedTask:
+    """A card with the newest messages of its thread, oldest first."""
+    size = min(limit, LIMIT_MOST)
+    task = await reading.one(tx, task_id)
+    rows = await tx.rows(queries.NEWEST, tx.account_id, task_id, NEWEST_ID, size)
+    total = await tx.value(queries.COUNT, tx.account_id, task_id) if len(rows) == size else len(rows)
+    return LoadedTask(task=task, thread=[view(row) for row in reversed(rows)], omitted=total - len(rows))
+
+
+def view(row: Any) -> MessageView:
+    return msgspec.convert(dict(row), MessageView)

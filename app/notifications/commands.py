@@ -1,0 +1,91 @@
+"""Hears what happened to cards and writes who is told of it, in the same transaction."""
+
+from uuid import UUID
+
+from app.events import service as events
+from app.kernel.ids import new_id
+from app.kernel.transaction import Subscribers, Transaction
+from app.kernel.types import ActorKind
+from app.kernel.wake import BOARD
+from app.messages.types import MessagePosted
+from app.notifications import queries, rules
+from app.notifications.types import Notice, NotificationQueued, NotificationType
+from app.tasks.types import Happening, TaskAssigned, TaskCreated, TaskMoved
+
+BODY_LIMIT = 2_000
+
+
+async def on_creation(tx: Transaction, happened: TaskCreated) -> None:
+    await _tell(tx, happened, rules.of_creation(happened), body="")
+
+
+async def on_assignment(tx: Transaction, happened: TaskAssigned) -> None:
+    start = happened.start if happened.start is not happened.card.status else None
+    await _tell(tx, happened, rules.of_assignment(happened), body="", start=start)
+
+
+async def on_move(tx: Transaction, happened: TaskMoved) -> None:
+    await _tell(tx, happened, rules.of_move(happened), body=happened.reason or "", start=happened.start)
+
+
+async def on_message(tx: Transaction, happened: MessagePosted) -> None:
+    await _tell(tx, happened, rules.of_message(happened), body=happened.content[:BODY_LIMIT], message_id=happened.message_id)
+
+
+SUBSCRIPTIONS: Subscribers = {
+    TaskCreated: [on_creation],
+    TaskAssigned: [on_assignment],
+    TaskMoved: [on_move],
+    MessagePosted: [on_message],
+}
+
+
+async def _tell(
+    tx: Transaction, happened: Happening, told: rules.Told, *, body: str, start: str | None = None, message_id: UUID | None = None
+) -> None:
+    for (kind, recipient), type_ in told.items():
+        notice = Notice(
+            id=new_id(),
+            type=type_,
+            recipient_kind=kind,
+            recipient_id=recipient,
+            title=_title(type_, happened, start),
+            body=body,
+            task_id=happened.card.id,
+            message_id=message_id,
+            event_id=happened.event_id,
+            actor_kind=happened.actor.kind,
+            actor_id=happened.actor.id,
+            status_from=start,
+            caused_by_type=_cause(happened),
+            depth=happened.depth,
+        )
+        await tx.tell(NotificationQueued(notice=notice, happened=happened))
+        # Encoded at the end of the transaction, so that what the subscribers settled is in it.
+        tx.put(queries.INSERT, notice)
+        payload = {"type": type_, "recipient_kind": kind, "recipient_id": recipient, "task_id": happened.card.id}
+        events.record(tx, "notify:notification:created", entity=("notification", notice.id), actor=happened.actor, payload=payload)
+        if kind is ActorKind.AGENT:
+            tx.wake(BOARD, recipient)
+
+
+def _cause(happened: Happening) -> str | None:
+    wake = happened.scene.wake
+    return wake.type if wake is not None and happened.actor.kind is ActorKind.AGENT else None
+
+
+def _title(kind: NotificationType, happened: Happening, start: str | None) -> str:
+    card, who = happened.card, happened.actor.name
+    match kind:
+        case NotificationType.ASSIGNMENT:
+            return f"{who} assigned you: {card.title}"
+        case NotificationType.MENTION:
+            return f"{who} mentioned you: {card.title}"
+        case NotificationType.THREAD_UPDATE:
+            return f"{who} wrote: {card.title}"
+        case NotificationType.RESPONSE_REQUEST:
+            return f"{who} asks for your answer: {card.title}"
+        case NotificationType.STATUS_CHANGE if start is None:
+            return f"New in the inbox: {card.title}"
+        case NotificationType.STATUS_CHANGE:
+            return f"{who} moved it from {start} to {card.status}: {card.title}"

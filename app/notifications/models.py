@@ -1,0 +1,48 @@
+"""What people and agents are told, and how each telling ended."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Index, SmallInteger, text
+from sqlmodel import Field, SQLModel
+
+from app.kernel.columns import at_column, enum_column, tenant_key
+from app.kernel.types import ActorKind
+from app.notifications.types import NotificationState, NotificationType
+
+
+class Notification(SQLModel, table=True):
+    """`offered_at` is when a pull agent was last shown it by `next`; it is shown again until acknowledged."""
+
+    __tablename__ = "notifications"
+    __table_args__ = (
+        tenant_key("task_id", "tasks", name="notifications_task_fkey"),
+        tenant_key("message_id", "messages", name="notifications_message_fkey"),
+        tenant_key("command_id", "runtime_commands", name="notifications_command_fkey"),
+        Index("notifications_queued_idx", "account_id", "recipient_id", "id", postgresql_where=text("state = 'queued'")),
+        Index("notifications_task_idx", "account_id", "task_id", "recipient_id", "id"),
+        {"postgresql_with": {"fillfactor": 80}},
+    )
+
+    account_id: UUID = Field(primary_key=True, foreign_key="accounts.id")
+    id: UUID = Field(primary_key=True)
+    type: NotificationType = Field(sa_column=enum_column(NotificationType, name="notifications_type_check"))
+    recipient_kind: ActorKind = Field(sa_column=enum_column(ActorKind, name="notifications_recipient_kind_check"))
+    recipient_id: UUID
+    task_id: UUID | None = None
+    message_id: UUID | None = None
+    event_id: UUID | None = None
+    actor_kind: ActorKind = Field(sa_column=enum_column(ActorKind, name="notifications_actor_kind_check"))
+    actor_id: UUID | None = None
+    status_from: str | None = None
+    caused_by_type: str | None = None
+    title: str
+    body: str = ""
+    depth: int = Field(default=0, sa_type=SmallInteger)
+    state: NotificationState = Field(sa_column=enum_column(NotificationState, name="notifications_state_check"))
+    reason: str | None = None
+    attempts: int = 0
+    command_id: UUID | None = None
+    offered_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+    created_at: datetime = Field(sa_column=at_column())
+    ended_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))

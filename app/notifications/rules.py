@@ -1,0 +1,64 @@
+"""Who is told of what happened."""
+
+from uuid import UUID
+
+from app.kernel.types import ActorKind
+from app.messages.types import MessagePosted
+from app.notifications.types import NotificationType
+from app.policies.types import AgentFacts
+from app.tasks.types import PersonFacts, Scene, TaskAssigned, TaskCreated, TaskMoved, TaskStatus
+
+Recipient = tuple[ActorKind, UUID]
+Told = dict[Recipient, NotificationType]
+
+
+def of_creation(happened: TaskCreated) -> Told:
+    """New assignees, and the orchestrator when the card waits for somebody to hand it out."""
+    told = _all(happened.assigned, happened.scene, NotificationType.ASSIGNMENT)
+    leader = happened.scene.agent(happened.scene.account.orchestrator_agent_id)
+    if happened.card.status is TaskStatus.INBOX and leader is not None and leader.is_active:
+        told.setdefault((ActorKind.AGENT, leader.id), NotificationType.STATUS_CHANGE)
+    return _without(told, happened.actor.id)
+
+
+def of_assignment(happened: TaskAssigned) -> Told:
+    """The new assignees; the orchestrator when a card lost its last one."""
+    told = _all(happened.added, happened.scene, NotificationType.ASSIGNMENT)
+    leader = happened.scene.agent(happened.scene.account.orchestrator_agent_id)
+    if happened.card.status is TaskStatus.INBOX and leader is not None and leader.is_active:
+        told[(ActorKind.AGENT, leader.id)] = NotificationType.STATUS_CHANGE
+    return _without(told, happened.actor.id)
+
+
+def of_move(happened: TaskMoved) -> Told:
+    """Into review: those who may close. Otherwise the assignees; people also hear of the end of what they asked for."""
+    scene = happened.scene
+    told: Told = {(ActorKind.PERSON, one.id): NotificationType.STATUS_CHANGE for one in scene.assigned_people}
+    if happened.card.status is TaskStatus.REVIEW:
+        told |= {(ActorKind.AGENT, one): NotificationType.STATUS_CHANGE for one in happened.closers}
+    elif happened.card.status is not TaskStatus.ARCHIVED:
+        told |= {(ActorKind.AGENT, one.id): NotificationType.STATUS_CHANGE for one in scene.assigned_agents}
+    creator = happened.card.created_by_id
+    if creator is not None and happened.card.created_by_kind is ActorKind.PERSON:
+        told[(ActorKind.PERSON, creator)] = NotificationType.STATUS_CHANGE
+    return _without(told, happened.actor.id)
+
+
+def of_message(happened: MessagePosted) -> Told:
+    """Those who were called by name, and everyone who follows the thread or works on the task."""
+    scene = happened.scene
+    everyone = (*scene.crew, *scene.people)
+    followers = frozenset(one.id for one in everyone if one.is_subscribed or one.is_assigned)
+    told = _all(followers, scene, NotificationType.THREAD_UPDATE)
+    return _without(told | _all(happened.mentioned, scene, NotificationType.MENTION), happened.actor.id)
+
+
+def _all(ids: frozenset[UUID], scene: Scene, kind: NotificationType) -> Told:
+    agents: tuple[AgentFacts, ...] = tuple(one for one in scene.crew if one.is_active)
+    people: tuple[PersonFacts, ...] = scene.people
+    found = [(ActorKind.AGENT, one.id) for one in agents if one.id in ids]
+    return dict.fromkeys([*found, *((ActorKind.PERSON, one.id) for one in people if one.id in ids)], kind)
+
+
+def _without(told: Told, author: UUID) -> Told:
+    return {recipient: kind for recipient, kind in told.items() if recipient[1] != author}

@@ -1,0 +1,57 @@
+"""Who is told what, and how a notification ends."""
+
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from app.kernel.types import ActorKind
+from app.tasks.types import Happening
+
+
+class NotificationType(StrEnum):
+    ASSIGNMENT = "assignment"
+    MENTION = "mention"
+    THREAD_UPDATE = "thread_update"
+    STATUS_CHANGE = "status_change"
+    RESPONSE_REQUEST = "response_request"
+
+
+class NotificationState(StrEnum):
+    """Everything but `queued` is an end: an agent's notification reaches exactly one of them, a person's waits to be read."""
+
+    QUEUED = "queued"
+    DELIVERED = "delivered"
+    SKIPPED = "skipped"
+    EXPIRED = "expired"
+    NO_RESPONSE = "no_response"
+    DEAD = "dead"
+
+
+class Notice(msgspec.Struct, kw_only=True):
+    """A notification about to be written; a room above may still settle it in the same transaction."""
+
+    id: UUID
+    type: NotificationType
+    recipient_kind: ActorKind
+    recipient_id: UUID
+    title: str
+    body: str = ""
+    task_id: UUID | None = None
+    message_id: UUID | None = None
+    event_id: UUID | None = None
+    actor_kind: ActorKind = ActorKind.SYSTEM
+    actor_id: UUID | None = None
+    status_from: str | None = None
+    caused_by_type: str | None = None
+    depth: int = 0
+    state: NotificationState = NotificationState.QUEUED
+    reason: str | None = None
+    command_id: UUID | None = None
+
+
+class NotificationQueued(msgspec.Struct, frozen=True, kw_only=True):
+    """Told before the row is written, so that a room above may settle `notice` or attach the command that delivers it."""
+
+    notice: Notice
+    happened: Happening

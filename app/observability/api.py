@@ -1,0 +1,86 @@
+"""Whether this process lives, and whether it can serve."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+from litestar import Response, get
+
+from app.kernel.edge import Call, answered, board
+from app.kernel.errors import Unavailable
+from app.kernel.wire import View
+from app.observability import queries
+
+PROBE_SECONDS = 5.0
+
+
+class ReadyView(View):
+    ready: bool = True
+
+
+class ComponentView(View):
+    status: str
+    detail: str = ""
+
+
+class HealthView(View):
+    """`critical` when the board cannot serve, `degraded` when something beside it does not work."""
+
+    status: str
+    components: dict[str, ComponentView]
+
+
+@get("/ready")
+async def ready(request: Call) -> Response[bytes]:
+    """200 once the database answers, 503 otherwise."""
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            await board(request).database.app.fetchval(queries.ALIVE)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        raise Unavailable("the database does not answer") from None
+    return answered(ReadyView())
+
+
+@get("/health")
+async def health(request: Call) -> Response[bytes]:
+    """Each component with what to do about it; always 200, because the process lives."""
+    pools = board(request).database
+    components = {
+        "database": await _probed(_database(pools.app)),
+        "wakes": ComponentView(status="ok" if pools.wakes.is_connected else "degraded", detail=_wakes(pools.wakes.is_connected)),
+        "workers": await _probed(_workers(pools.runtime)),
+    }
+    components |= {name: await _probed(probe()) for name, probe in request.app.state.probes.items()}
+    worst = {component.status for component in components.values()}
+    status = "critical" if components["database"].status != "ok" else "degraded" if worst - {"ok", "disabled"} else "ok"
+    return answered(HealthView(status=status, components=components))
+
+
+def _wakes(is_connected: bool) -> str:  # noqa: FBT001
+    return "" if is_connected else "not listening: wake-ups arrive by polling"
+
+
+async def _probed(probe: Any) -> ComponentView:
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            component: ComponentView = await probe
+            return component
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        return ComponentView(status="critical", detail=f"no answer ({type(error).__name__})")
+
+
+async def _database(pool: Any) -> ComponentView:
+    await pool.fetchval(queries.ALIVE)
+    return ComponentView(status="ok")
+
+
+async def _workers(pool: Any) -> ComponentView:
+    alive = await pool.fetchval(queries.WORKERS)
+    row = await pool.fetchrow(queries.BACKLOG)
+    numbers = f"{alive} alive, {row['waiting']} commands waiting, {row['running']} running, oldest due {row['oldest']:.1f} s"
+    if alive:
+        return ComponentView(status="ok", detail=numbers)
+    return ComponentView(status="degraded", detail=f"{numbers}: start one with `./callboard worker`")
+
+
+ROUTES = (ready, health)

@@ -1,0 +1,138 @@
+"""The runtime's ledger: commands, their attempts, lanes, workers and dead letters."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, Index, SmallInteger, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from app.kernel.columns import at_column, enum_column, json_column, tenant_key
+from app.kernel.types import ActorKind
+from app.runtime.types import CommandState, DeadLetterState, LaneState
+
+CLAIMABLE = "state IN ('queued', 'retry_scheduled')"
+
+
+class Command(SQLModel, table=True):
+    """`attempt` only grows and is the fence; budget used = attempt - lost - released - waited."""
+
+    __tablename__ = "runtime_commands"
+    __table_args__ = (
+        UniqueConstraint("account_id", "type", "idempotency_key", name="runtime_commands_idempotency_key"),
+        UniqueConstraint("account_id", "lane_id", "lane_seq", name="runtime_commands_lane_key"),
+        tenant_key("lane_id", "runtime_lanes", name="runtime_commands_lane_fkey"),
+        Index("runtime_commands_claim_idx", "prio", "run_at", "id", postgresql_where=text(f"lane_id IS NULL AND {CLAIMABLE}")),
+        Index("runtime_commands_worker_idx", "worker_id", postgresql_where=text("state = 'running'")),
+        Index("runtime_commands_state_idx", "account_id", "state", "created_at"),
+        Index("runtime_commands_type_idx", "account_id", "type", "created_at"),
+        {"postgresql_with": {"fillfactor": 70}},
+    )
+
+    account_id: UUID = Field(primary_key=True, foreign_key="accounts.id")
+    id: UUID = Field(primary_key=True)
+    type: str
+    profile: str
+    state: CommandState = Field(sa_column=enum_column(CommandState, name="runtime_commands_state_check"))
+    prio: int = Field(default=2, sa_type=SmallInteger)
+    run_at: datetime = Field(sa_column=at_column())
+    expires_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+    idempotency_key: str
+    request_hash: str | None = None
+    payload: dict[str, Any] = Field(sa_column=json_column())
+    result: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
+    attempt: int = 0
+    lost: int = 0
+    released: int = 0
+    waited: int = 0
+    worker_id: UUID | None = None
+    claimed_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+    lane_id: UUID | None = None
+    lane_seq: int | None = Field(default=None, sa_type=BigInteger)
+    last_error_class: str | None = None
+    last_error_message: str | None = None
+    cancel_requested_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+    actor_kind: ActorKind = Field(sa_column=enum_column(ActorKind, name="runtime_commands_actor_kind_check"))
+    actor_id: UUID | None = None
+    trigger_source: str
+    cause_id: UUID | None = None
+    depth: int = Field(default=0, sa_type=SmallInteger)
+    request_id: str
+    correlation_id: str
+    created_at: datetime = Field(sa_column=at_column())
+    updated_at: datetime = Field(sa_column=at_column())
+    finished_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+
+
+class Attempt(SQLModel, table=True):
+    __tablename__ = "runtime_command_attempts"
+    __table_args__ = (tenant_key("command_id", "runtime_commands", name="runtime_command_attempts_command_fkey"),)
+
+    account_id: UUID = Field(primary_key=True)
+    command_id: UUID = Field(primary_key=True)
+    attempt: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    worker_id: UUID
+    started_at: datetime = Field(sa_column=at_column())
+    completed_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+    outcome: str | None = None
+    error_class: str | None = None
+    error_message: str | None = None
+    lane_epoch: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class Lane(SQLModel, table=True):
+    """Commands of one lane run one at a time and in order; `epoch` fences the holder of its lease."""
+
+    __tablename__ = "runtime_lanes"
+    __table_args__ = (
+        Index("runtime_lanes_ready_idx", "ready_at", "account_id", "id", postgresql_where=text("state = 'ready'")),
+        Index("runtime_lanes_worker_idx", "worker_id", postgresql_where=text("state = 'leased'")),
+        {"postgresql_with": {"fillfactor": 70}},
+    )
+
+    account_id: UUID = Field(primary_key=True, foreign_key="accounts.id")
+    id: UUID = Field(primary_key=True)
+    state: LaneState = Field(sa_column=enum_column(LaneState, name="runtime_lanes_state_check"))
+    ready_at: datetime = Field(sa_column=at_column())
+    last_seq: int = Field(default=0, sa_type=BigInteger)
+    done_seq: int = Field(default=0, sa_type=BigInteger)
+    epoch: int = Field(default=0, sa_type=BigInteger)
+    worker_id: UUID | None = None
+
+
+class Worker(SQLModel, table=True):
+    """A process that runs commands; it lives while it holds the advisory lock `lock_key` and beats."""
+
+    __tablename__ = "runtime_workers"
+
+    id: UUID = Field(primary_key=True)
+    lock_key: int = Field(sa_type=BigInteger)
+    host: str
+    pid: int
+    version: str
+    slots: int
+    started_at: datetime = Field(sa_column=at_column())
+    beat_at: datetime = Field(sa_column=at_column())
+
+
+class DeadLetter(SQLModel, table=True):
+    __tablename__ = "runtime_dead_letters"
+    __table_args__ = (
+        UniqueConstraint("account_id", "command_id", name="runtime_dead_letters_command_key"),
+        tenant_key("command_id", "runtime_commands", name="runtime_dead_letters_command_fkey"),
+        Index("runtime_dead_letters_state_idx", "account_id", "state", "created_at"),
+    )
+
+    account_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    command_id: UUID
+    reason_class: str
+    message: str
+    attempts: int
+    eligible_for_replay: bool = True
+    replay_count: int = 0
+    state: DeadLetterState = Field(sa_column=enum_column(DeadLetterState, name="runtime_dead_letters_state_check"))
+    created_at: datetime = Field(sa_column=at_column())
+
+

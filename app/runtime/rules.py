@@ -1,0 +1,131 @@
+"""What becomes of a command: the legal moves, and the verdict over a failed attempt."""
+
+from collections.abc import Mapping
+
+from app.runtime.types import CommandState, ErrorClass, GiveUp, Profile, RetryAt, Verdict
+
+MOST_LOST = 3
+LONGEST_WAIT_IN_CAPS = 12
+LARGEST_EXPONENT = 32
+# The classes of `prio`, 0 the most urgent, and their weights when all have work; the rotation spreads them evenly.
+PRIORITY_WEIGHTS: Mapping[int, int] = {0: 8, 1: 4, 2: 2, 3: 1}
+ROTATION = (0, 1, 0, 2, 0, 1, 0, 3, 0, 1, 0, 2, 0, 1, 0)
+PROBE_EVERY = 4
+
+NEVER_RETRIED = frozenset({ErrorClass.VALIDATION, ErrorClass.AUTH, ErrorClass.NOT_FOUND, ErrorClass.DENIED})
+PASSING = frozenset({ErrorClass.TRANSIENT, ErrorClass.UNAVAILABLE})
+USUAL = PASSING | {ErrorClass.TIMEOUT, ErrorClass.RATE_LIMITED, ErrorClass.WORKER_LOST}
+
+_ALL = (
+    Profile(name="critical_path", attempts=8, base=0.2, factor=2, cap=30, timeout=30, retry_on=USUAL),
+    Profile(name="standard_async", attempts=5, base=1, factor=2, cap=300, timeout=60, retry_on=USUAL),
+    Profile(name="best_effort", attempts=2, base=5, factor=1, cap=5, timeout=30, retry_on=PASSING, dead_letter=False),
+    Profile(
+        name="manual_review",
+        attempts=2,
+        base=5,
+        factor=1,
+        cap=5,
+        timeout=120,
+        retry_on=frozenset({ErrorClass.WORKER_LOST, ErrorClass.RATE_LIMITED}),
+    ),
+    Profile(
+        name="delivery",
+        attempts=3,
+        base=5,
+        factor=2,
+        cap=300,
+        timeout=300,
+        retry_on=frozenset({ErrorClass.NO_ANSWER, ErrorClass.INTERNAL, ErrorClass.WORKER_LOST, ErrorClass.TRANSIENT}),
+        waits_on=frozenset({ErrorClass.UNAVAILABLE, ErrorClass.TIMEOUT, ErrorClass.RATE_LIMITED}),
+    ),
+)
+PROFILES: Mapping[str, Profile] = {profile.name: profile for profile in _ALL}
+DEFAULT_PROFILE = "standard_async"
+
+# A statement that gives up passes failed_terminal on its way to dead_lettered.
+MOVES: Mapping[CommandState, frozenset[CommandState]] = {
+    CommandState.HELD: frozenset({CommandState.QUEUED, CommandState.CANCELED}),
+    CommandState.QUEUED: frozenset({CommandState.RUNNING, CommandState.CANCELED}),
+    CommandState.RUNNING: frozenset(
+        {
+            CommandState.SUCCEEDED,
+            CommandState.RETRY_SCHEDULED,
+            CommandState.FAILED_TERMINAL,
+            CommandState.CANCELED,
+            CommandState.QUEUED,
+        }
+    ),
+    CommandState.RETRY_SCHEDULED: frozenset({CommandState.QUEUED, CommandState.RUNNING, CommandState.CANCELED}),
+    CommandState.SUCCEEDED: frozenset(),
+    CommandState.FAILED_TERMINAL: frozenset({CommandState.DEAD_LETTERED}),
+    CommandState.DEAD_LETTERED: frozenset({CommandState.REPLAY_REQUESTED}),
+    CommandState.REPLAY_REQUESTED: frozenset({CommandState.QUEUED}),
+    CommandState.CANCELED: frozenset(),
+}
+
+
+def may_move(state: CommandState, *, to: CommandState) -> bool:
+    return to in MOVES[state]
+
+
+def profile_of(name: str) -> Profile:
+    """The profile called `name`; a command that an older version named otherwise is still worked on."""
+    return PROFILES.get(name, PROFILES[DEFAULT_PROFILE])
+
+
+def verdict(  # noqa: PLR0913
+    profile: Profile,
+    *,
+    error: ErrorClass,
+    budget_used: int,
+    lost: int,
+    expired: bool,
+    retry_after: float | None,
+    waited: int,
+    jitter: float,
+) -> Verdict:
+    """What follows a failed attempt; `budget_used` and `lost` count it, `waited` does not, `jitter` is in [0, 1)."""
+    end = GiveUp(CommandState.DEAD_LETTERED if profile.dead_letter else CommandState.FAILED_TERMINAL)
+    if expired or error in NEVER_RETRIED:
+        return end
+    if error in profile.waits_on:
+        longest = profile.cap * LONGEST_WAIT_IN_CAPS
+        return RetryAt(_delay(profile, number=waited, retry_after=retry_after, longest=longest, jitter=jitter), counts=False)
+    if error not in profile.retry_on:
+        return end
+    if error is ErrorClass.WORKER_LOST:
+        # The worker's death is rarely the command's doing, so the command does not wait for it.
+        return RetryAt(0.0, counts=False) if lost <= MOST_LOST else end
+    if budget_used >= profile.attempts:
+        return end
+    delay = _delay(profile, number=budget_used - 1, retry_after=retry_after, longest=profile.cap, jitter=jitter)
+    return RetryAt(delay, counts=True)
+
+
+def _delay(profile: Profile, *, number: int, retry_after: float | None, longest: float, jitter: float) -> float:
+    if retry_after is not None:
+        return min(max(retry_after, 0.0), longest)
+    exponent = min(max(number, 0), LARGEST_EXPONENT)
+    return jitter * min(profile.cap, profile.base * float(profile.factor**exponent))
+
+
+def shares(free: int, *, active: frozenset[int], turn: int) -> dict[int, int]:
+    """How many commands of each priority class to claim: the active ones by weight, the quiet ones are only probed."""
+    given = dict.fromkeys(PRIORITY_WEIGHTS, 0)
+    quiet = [prio for prio in given if prio not in active]
+    probes = min(len(quiet), free - 1) if free > 1 else int(turn % PROBE_EVERY == 0)
+    for place in range(probes if quiet else 0):
+        given[quiet[(turn // PROBE_EVERY + place) % len(quiet)]] += 1
+    order = [prio for prio in ROTATION if prio in active] or ROTATION
+    for place in range(free - sum(given.values())):
+        given[order[(turn + place) % len(order)]] += 1
+    return given
+
+
+def share_of_lanes(free: int, *, lanes: bool, commands: bool, turn: int) -> int:
+    """How many of the free slots are for lanes; who seemed to have nothing is only probed."""
+    if lanes == commands:
+        return (free + turn % 2) // 2
+    probe = 1 if free > 1 else int(turn % PROBE_EVERY == 0)
+    return free - probe if lanes else probe

@@ -1,0 +1,68 @@
+"""Cards for people: REST."""
+
+from litestar import Response, get, patch, post
+from litestar.params import FromPath
+
+from app.kernel import paging
+from app.kernel.edge import CREATED, Call, identity, mutate, read
+from app.tasks import assigning, reading, service
+from app.tasks.schemas import Assignment, NewTask, Reopening, StatusChange, TaskEdit
+from app.tasks.types import TaskStatus
+
+TASKS = "/api/v1/tasks"
+TASK = "/api/v1/tasks/{task_id:str}"
+
+
+@post(TASKS, status_code=CREATED)
+async def create(request: Call) -> Response[bytes]:
+    """Put a task on the board."""
+    return await mutate(request, "task.create", NewTask, assigning.create, status=CREATED)
+
+
+@get(TASKS)
+async def newest(request: Call) -> Response[bytes]:
+    """A page of tasks, newest first; filters: `status`, `assignee` (a slug), `limit`, `cursor`."""
+    status, assignee = paging.asked(request, "status", TaskStatus), paging.asked(request, "assignee", str)
+    limit, before = paging.limit(request), paging.cursor(request)
+    return await read(
+        request, "task.read", lambda tx, _: reading.page(tx, status=status, assignee=assignee, limit=limit, before=before)
+    )
+
+
+@get(TASK)
+async def one(request: Call, task_id: FromPath[str]) -> Response[bytes]:
+    wanted = identity(task_id, kind="task")
+    return await read(request, "task.read", lambda tx, _: reading.one(tx, wanted))
+
+
+@patch(TASK)
+async def edit(request: Call, task_id: FromPath[str]) -> Response[bytes]:
+    wanted = identity(task_id, kind="task")
+    return await mutate(request, "task.update", TaskEdit, lambda tx, who, body: service.edit(tx, who, wanted, body))
+
+
+@post(f"{TASK}/status", status_code=200)
+async def move(request: Call, task_id: FromPath[str]) -> Response[bytes]:
+    wanted = identity(task_id, kind="task")
+    return await mutate(request, "task.move", StatusChange, lambda tx, who, body: service.move(tx, who, wanted, body))
+
+
+@post(f"{TASK}/assign", status_code=200)
+async def assign(request: Call, task_id: FromPath[str]) -> Response[bytes]:
+    wanted = identity(task_id, kind="task")
+    return await mutate(request, "task.assign", Assignment, lambda tx, who, body: assigning.assign(tx, who, wanted, body))
+
+
+@post(f"{TASK}/reopen", status_code=200)
+async def reopen(request: Call, task_id: FromPath[str]) -> Response[bytes]:
+    wanted = identity(task_id, kind="task")
+    return await mutate(request, "task.reopen", Reopening, lambda tx, who, body: service.reopen(tx, who, wanted, body))
+
+
+@post(f"{TASK}/restore", status_code=200)
+async def restore(request: Call, task_id: FromPath[str]) -> Response[bytes]:
+    wanted = identity(task_id, kind="task")
+    return await mutate(request, "task.restore", Reopening, lambda tx, who, body: service.restore(tx, who, wanted, body))
+
+
+ROUTES = (create, newest, one, edit, move, assign, reopen, restore)

@@ -1,0 +1,148 @@
+"""SQL of the cards."""
+
+from app.kernel.writes import Write
+
+CARD = """t.id, t.title, t.description, t.status, t.priority, t.labels, t.due_at, t.blocked_reason, t.version, t.is_coordination,
+    t.created_by_kind, t.created_by_id, t.created_at, t.updated_at, t.last_message_at, t.completed_at, t.archived_at"""
+
+_CREW = """(SELECT coalesce(json_agg(json_build_object(
+        'id', a.id, 'slug', a.slug, 'name', a.name, 'role', a.role, 'flags', a.flags, 'is_active', a.retired_at IS NULL,
+        'kind', a.reach, 'is_assigned', coalesce(x.is_assigned, false), 'has_acted', coalesce(x.has_acted, false),
+        'is_subscribed', s.principal_id IS NOT NULL, 'session_id', n.id)), '[]')
+    FROM agents a
+    LEFT JOIN (SELECT agent_id, bool_or(removed_at IS NULL) AS is_assigned, bool_or(acted_at IS NOT NULL) AS has_acted
+               FROM task_assignees WHERE account_id = $1 AND task_id = $2 AND agent_id IS NOT NULL GROUP BY agent_id
+              ) x ON x.agent_id = a.id
+    LEFT JOIN task_subscribers s ON s.account_id = $1 AND s.task_id = $2 AND s.principal_id = a.id
+    LEFT JOIN agent_sessions n ON n.account_id = $1 AND n.agent_id = a.id AND n.task_id = $2 AND n.closed_at IS NULL
+    WHERE a.account_id = $1 AND (x.agent_id IS NOT NULL OR a.retired_at IS NULL)
+      AND ({everyone} OR x.agent_id IS NOT NULL OR s.principal_id IS NOT NULL OR a.id = $3 OR a.slug = ANY($4)
+           OR a.id = (c.settings ->> 'orchestrator_agent_id')::uuid)) AS crew"""
+
+_PEOPLE = """(SELECT coalesce(json_agg(json_build_object(
+        'id', p.id, 'email', p.email, 'handle', p.handle, 'name', p.name,
+        'is_assigned', x.id IS NOT NULL, 'is_subscribed', s.principal_id IS NOT NULL)), '[]')
+    FROM people p
+    LEFT JOIN task_assignees x ON x.account_id = $1 AND x.task_id = $2 AND x.person_id = p.id AND x.removed_at IS NULL
+    LEFT JOIN task_subscribers s ON s.account_id = $1 AND s.task_id = $2 AND s.principal_id = p.id
+    WHERE p.account_id = $1 AND p.removed_at IS NULL
+      AND (x.id IS NOT NULL OR s.principal_id IS NOT NULL OR p.email = ANY($4) OR p.handle = ANY($4))) AS people"""
+
+_WAKE = """(SELECT json_build_object('id', w.id, 'depth', w.depth, 'type', w.type) FROM notifications w
+    WHERE w.account_id = $1 AND w.task_id = $2 AND w.recipient_id = $3 ORDER BY w.id DESC LIMIT 1) AS wake"""
+
+# `$4` holds names: slugs of agents, handles and e-mail addresses of people. `$5` asks for the whole crew.
+SCENE = f"""
+SELECT {CARD}, callboard_now() AS now, c.settings::text AS settings,
+    t.xmin = (SELECT o.xmin FROM tasks o WHERE o.account_id = $1 AND o.id = $2) AS is_fresh,
+    {_CREW.format(everyone="$5 OR t.status = 'review'")},
+    {_PEOPLE},
+    {_WAKE}
+FROM tasks t JOIN accounts c ON c.id = t.account_id
+WHERE t.account_id = $1 AND t.id = $2
+FOR NO KEY UPDATE OF t
+"""
+
+# Before a task exists: the same crew and people, seen from a task that nobody is on.
+STAGE = f"""
+SELECT callboard_now() AS now, c.settings::text AS settings,
+    {_CREW.format(everyone="false")},
+    {_PEOPLE},
+    NULL::json AS wake
+FROM accounts c WHERE c.id = $1
+"""
+
+INSERT_TASK = Write(
+    "task_inserted",
+    """task_inserted AS (
+        INSERT INTO tasks (account_id, id, title, description, status, priority, labels, due_at, blocked_reason, version,
+                           is_coordination, created_by_kind, created_by_id, lease_fence, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, false, $10, $11, 0, $12, $12) RETURNING 1
+    )""",
+)
+MOVE_TASK = Write(
+    "task_moved",
+    """task_moved AS (
+        UPDATE tasks SET status = $3, blocked_reason = $4, completed_at = $5, archived_at = $6, updated_at = $7, version = version + 1
+        WHERE account_id = $1 AND id = $2 RETURNING 1
+    )""",
+)
+EDIT_TASK = Write(
+    "task_edited",
+    """task_edited AS (
+        UPDATE tasks SET title = coalesce($3, title), description = coalesce($4, description), priority = $5, labels = $6,
+            due_at = $7, updated_at = $8, version = version + 1
+        WHERE account_id = $1 AND id = $2 RETURNING 1
+    )""",
+)
+INSERT_ASSIGNEES = Write(
+    "assignees_inserted",
+    """assignees_inserted AS (
+        INSERT INTO task_assignees (account_id, id, task_id, agent_id, person_id, assigned_by_kind, assigned_by_id, assigned_at, acted_at)
+        SELECT $1, r.id, r.task_id, r.agent_id, r.person_id, r.assigned_by_kind, r.assigned_by_id, callboard_now(),
+               CASE WHEN r.has_started THEN callboard_now() END
+        FROM json_to_recordset($2::json) AS r (id uuid, task_id uuid, agent_id uuid, person_id uuid, assigned_by_kind text,
+                                               assigned_by_id uuid, has_started boolean)
+        RETURNING 1
+    )""",
+)
+REMOVE_ASSIGNEES = Write(
+    "assignees_removed",
+    """assignees_removed AS (
+        UPDATE task_assignees SET removed_at = callboard_now()
+        WHERE account_id = $1 AND task_id = $2 AND removed_at IS NULL AND (agent_id = ANY($3) OR person_id = ANY($3)) RETURNING 1
+    )""",
+)
+MARK_ACTED = Write(
+    "assignee_acted",
+    """assignee_acted AS (
+        UPDATE task_assignees SET acted_at = coalesce(acted_at, callboard_now())
+        WHERE account_id = $1 AND task_id = $2 AND agent_id = $3 AND removed_at IS NULL RETURNING 1
+    )""",
+)
+SUBSCRIBE = Write(
+    "subscribed",
+    """subscribed AS (
+        INSERT INTO task_subscribers (account_id, task_id, principal_id, principal_kind, created_at)
+        SELECT $1, r.task_id, r.principal_id, r.principal_kind, callboard_now()
+        FROM json_to_recordset($2::json) AS r (task_id uuid, principal_id uuid, principal_kind text)
+        ON CONFLICT DO NOTHING RETURNING 1
+    )""",
+    is_exact=False,
+)
+CLOSE_SESSIONS = Write(
+    "sessions_closed",
+    """sessions_closed AS (
+        UPDATE agent_sessions SET closed_at = callboard_now(), closed_reason = $3
+        WHERE account_id = $1 AND task_id = $2 AND closed_at IS NULL RETURNING 1
+    )""",
+)
+
+_ASSIGNEES = """(SELECT coalesce(json_agg(json_build_object('kind', CASE WHEN x.agent_id IS NULL THEN 'person' ELSE 'agent' END,
+        'id', coalesce(x.agent_id, x.person_id), 'name', coalesce(a.name, p.name), 'slug', a.slug, 'email', p.email)
+        ORDER BY x.assigned_at, x.id), '[]')
+    FROM task_assignees x
+    LEFT JOIN agents a ON a.account_id = $1 AND a.id = x.agent_id
+    LEFT JOIN people p ON p.account_id = $1 AND p.id = x.person_id
+    WHERE x.account_id = $1 AND x.task_id = t.id AND x.removed_at IS NULL)::text AS assignees"""
+
+TASK = f"SELECT {CARD}, {_ASSIGNEES} FROM tasks t WHERE t.account_id = $1 AND t.id = $2"
+
+# Newest first; `$2` is the id behind which the page starts.
+NEWEST = f"""
+SELECT {CARD}, {_ASSIGNEES} FROM tasks t
+WHERE t.account_id = $1 AND t.id < $2 AND t.status <> 'archived' AND NOT t.is_coordination
+ORDER BY t.id DESC LIMIT $3
+"""
+NEWEST_OF_STATUS = f"""
+SELECT {CARD}, {_ASSIGNEES} FROM tasks t
+WHERE t.account_id = $1 AND t.id < $2 AND t.status = $3 AND NOT t.is_coordination
+ORDER BY t.id DESC LIMIT $4
+"""
+NEWEST_OF_AGENT = f"""
+SELECT {CARD}, {_ASSIGNEES} FROM tasks t
+WHERE t.account_id = $1 AND t.id < $2 AND ($3::text IS NULL OR t.status = $3) AND NOT t.is_coordination
+  AND t.id IN (SELECT x.task_id FROM task_assignees x JOIN agents a ON a.account_id = $1 AND a.id = x.agent_id
+               WHERE x.account_id = $1 AND a.slug = $5 AND x.removed_at IS NULL)
+ORDER BY t.id DESC LIMIT $4
+"""

@@ -1,0 +1,37 @@
+"""Reading cards, without locks."""
+
+from typing import Any
+from uuid import UUID
+
+from app.kernel.errors import Missing
+from app.kernel.transaction import Transaction
+from app.kernel.wire import Page, clamped
+from app.tasks import queries, scenes
+from app.tasks.schemas import TaskView
+from app.tasks.types import TaskStatus
+
+NEWEST_ID = UUID(int=2**128 - 1)
+
+
+async def one(tx: Transaction, task_id: UUID) -> TaskView:
+    row = await tx.row(queries.TASK, tx.account_id, task_id)
+    if row is None:
+        raise Missing.thing("task", task_id)
+    return scenes.view(row)
+
+
+async def page(
+    tx: Transaction, *, status: TaskStatus | None, assignee: str | None, limit: int | None, before: UUID | None
+) -> Page:
+    """A page of cards, newest first; archived ones only when asked for."""
+    size = clamped(limit)
+    start = before or NEWEST_ID
+    rows: list[Any]
+    if assignee is not None:
+        rows = await tx.rows(queries.NEWEST_OF_AGENT, tx.account_id, start, status, size + 1, scenes.slug(assignee))
+    elif status is not None:
+        rows = await tx.rows(queries.NEWEST_OF_STATUS, tx.account_id, start, status, size + 1)
+    else:
+        rows = await tx.rows(queries.NEWEST, tx.account_id, start, size + 1)
+    items = [scenes.view(row) for row in rows[:size]]
+    return Page(items=items, next_cursor=str(items[-1].id) if len(rows) > size else None, limit=size)

@@ -1,0 +1,86 @@
+"""Loading what a decision about a task rests on."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from app.kernel.errors import Invalid, Missing
+from app.kernel.transaction import Transaction
+from app.kernel.types import ActorKind, Principal
+from app.policies.types import AccountPolicy, AgentFacts
+from app.tasks import queries
+from app.tasks.schemas import AssigneeView, TaskView
+from app.tasks.types import Card, PersonFacts, Scene, Wake
+
+CARD_FIELDS = tuple(Card.__struct_fields__)
+
+
+@functools.cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+def read_json(text: str | None, kind: Any) -> Any:
+    return None if text is None else _decoder(kind).decode(text)
+
+
+async def load(
+    tx: Transaction, principal: Principal, task_id: UUID, *, names: Sequence[str] = (), whole_crew: bool = False
+) -> tuple[Card, Scene]:
+    """Lock a task and read what hangs on it; `names` adds agents and people that are spoken of."""
+    row = await tx.fresh_row(queries.SCENE, tx.account_id, task_id, principal.id, list(names), whole_crew)
+    if row is None:
+        raise Missing.thing("task", task_id)
+    return card(row), scene(row)
+
+
+async def stage(tx: Transaction, principal: Principal, *, names: Sequence[str] = ()) -> Scene:
+    """What a decision about a task rests on before the task exists."""
+    row = await tx.row(queries.STAGE, tx.account_id, None, principal.id, list(names))
+    return scene(row)
+
+
+def card(row: Any) -> Card:
+    return msgspec.convert({field: row[field] for field in CARD_FIELDS}, Card)
+
+
+def scene(row: Any) -> Scene:
+    return Scene(
+        now=row["now"],
+        account=read_json(row["settings"], AccountPolicy),
+        crew=read_json(row["crew"], tuple[AgentFacts, ...]),
+        people=read_json(row["people"], tuple[PersonFacts, ...]),
+        wake=read_json(row["wake"], Wake),
+    )
+
+
+def named(found: Scene, *, slugs: Sequence[str], emails: Sequence[str]) -> tuple[list[AgentFacts], list[PersonFacts]]:
+    """The agents and people of these names; an unknown one is the caller's mistake."""
+    agents = {agent.slug: agent for agent in found.crew if agent.is_active}
+    people = {person.email: person for person in found.people}
+    unknown = [slug for slug in slugs if slug not in agents]
+    if unknown:
+        raise Invalid.field("assignee_slugs", f"no active agent is called {', '.join(unknown)}")
+    strangers = [email for email in emails if email not in people]
+    if strangers:
+        raise Invalid.field("assignee_emails", f"no member has the address {', '.join(strangers)}")
+    return [agents[slug] for slug in dict.fromkeys(slugs)], [people[email] for email in dict.fromkeys(emails)]
+
+
+def slug(text: str) -> str:
+    return text.strip().removeprefix("@").lower()
+
+
+def view(row: Any) -> TaskView:
+    fields = {field: row[field] for field in CARD_FIELDS if field != "is_coordination"}
+    return msgspec.convert(fields | {"assignees": read_json(row["assignees"], list[AssigneeView])}, TaskView)
+
+
+def view_of(shown: Card, agents: Sequence[AgentFacts], people: Sequence[PersonFacts]) -> TaskView:
+    from_agents = [AssigneeView(kind=ActorKind.AGENT, id=agent.id, name=agent.name, slug=agent.slug) for agent in agents]
+    from_people = [AssigneeView(kind=ActorKind.PERSON, id=one.id, name=one.name, email=one.email) for one in people]
+    fields = {field: getattr(shown, field) for field in CARD_FIELDS if field != "is_coordination"}
+    return TaskView(**fields | {"labels": list(shown.labels)}, assignees=[*from_agents, *from_people])

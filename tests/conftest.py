@@ -1,0 +1,89 @@
+"""A real PostgreSQL for the session, and a fresh migrated database for each test that asks for one."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from app.kernel import db, migrate, server
+from app.kernel.db import Database
+from app.kernel.transaction import Subscribers
+from tests import make
+
+SERVICE_USER = "callboard_test_service"
+PASSWORD = "only-for-tests"
+MAKE_SERVICE_USER = f"""
+DO $$ BEGIN
+    CREATE ROLE {SERVICE_USER} LOGIN PASSWORD '{PASSWORD}' NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$
+"""
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[tuple[str, str]]:
+    """(admin, service) addresses of a server; the service's role can never bypass the wall."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    admin = os.environ.get("TEST_DATABASE_ADMIN_URL", given)
+    if admin:
+        yield admin, make.url_as(admin, user=SERVICE_USER, password=PASSWORD)
+        return
+    directory = Path(tempfile.mkdtemp(prefix="callboard-tests-"))
+    # Under root the server runs as another user, who must pass.
+    directory.chmod(0o711)
+    running = server.start_local(directory)
+    try:
+        yield running.admin_url, make.url_as(running.admin_url, user=SERVICE_USER, password=PASSWORD)
+    finally:
+        running.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+async def template(cluster) -> AsyncIterator[str]:
+    """The name of a migrated database that nobody is connected to."""
+    admin, _ = cluster
+    name = f"template_{uuid4().hex[:12]}"
+    await make.execute(admin, MAKE_SERVICE_USER, f"CREATE DATABASE {name}")
+    await migrate.upgrade(make.url_of(admin, database=name), SERVICE_USER)
+    yield name
+    await make.execute(admin, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def urls(cluster, template) -> AsyncIterator[tuple[str, str]]:
+    """(admin, service) addresses of a database of this test's own."""
+    admin, service = cluster
+    name = f"t_{uuid4().hex[:12]}"
+    await make.execute(admin, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield make.url_of(admin, database=name), make.url_of(service, database=name)
+    await make.execute(admin, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def admin(urls) -> AsyncIterator[Any]:
+    """A connection that no policy binds, to look behind the board."""
+    connection = await asyncpg.connect(db.plain(urls[0]))
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def subscribers() -> Subscribers:
+    return {}
+
+
+@pytest.fixture
+async def database(urls, subscribers) -> AsyncIterator[Database]:
+    async with make.opened(urls[1], subscribers=subscribers) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def account(admin) -> UUID:
+    return await make.account(admin)
