@@ -50,7 +50,15 @@ VERSION = "0.1.0"
 VERBS = (*tasks_tools.VERBS, *messages_tools.VERBS)
 SUBSCRIBERS: Subscribers = {**notifications.SUBSCRIPTIONS, **delivery.SUBSCRIPTIONS}
 ROOMS = (
-    tasks_api, messages_api, events_api, agents_api, accounts_api, notifications_api, explain_api, agent_api, observability_api,
+    tasks_api,
+    messages_api,
+    events_api,
+    agents_api,
+    accounts_api,
+    notifications_api,
+    explain_api,
+    agent_api,
+    observability_api,
 )
 SeedReport = Report
 
@@ -95,7 +103,10 @@ def create_app(settings: Settings) -> ASGIApp:
         exception_handlers={CallboardError: on_refusal, FrameworkError: on_framework, Exception: on_defect},
         request_max_body_size=settings.max_body_bytes,
         openapi_config=OpenAPIConfig(
-            title="Callboard", version=VERSION, path="/schema", render_plugins=[JsonRenderPlugin(path="/openapi.json"), YamlRenderPlugin()]
+            title="Callboard",
+            version=VERSION,
+            path="/schema",
+            render_plugins=[JsonRenderPlugin(path="/openapi.json"), YamlRenderPlugin()],
         ),
         logging_config=None,
     )
@@ -146,5 +157,3 @@ async def issue_token(settings: Settings, account: str, principal: str) -> str:
 def _origin(source: str) -> Origin:
     call: UUID = new_id()
     return Origin(request_id=str(call), correlation_id=call.hex, source=source)
-
-

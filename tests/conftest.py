@@ -14,7 +14,7 @@ import pytest
 from app.kernel import db, migrate, server
 from app.kernel.db import Database
 from app.kernel.transaction import Subscribers
-from tests import make
+from tests import boards, make
 
 SERVICE_USER = "callboard_test_service"
 PASSWORD = "only-for-tests"
@@ -87,3 +87,10 @@ async def database(urls, subscribers) -> AsyncIterator[Database]:
 @pytest.fixture
 async def account(admin) -> UUID:
     return await make.account(admin)
+
+
+@pytest.fixture
+async def board(urls) -> AsyncIterator[boards.Board]:
+    """The whole board with the shipped crew, all agents pulling their work."""
+    async with boards.in_own_task(lambda: boards.opened(urls[1])) as opened:
+        yield opened

@@ -47,6 +47,14 @@ async def account(admin: Any) -> UUID:
     return account_id
 
 
+async def account_at(admin_url: str) -> UUID:
+    connection = await asyncpg.connect(db.plain(admin_url))
+    try:
+        return await account(connection)
+    finally:
+        await connection.close()
+
+
 @asynccontextmanager
 async def opened(url: str, *, subscribers: Subscribers, size: int = 8) -> AsyncIterator[Database]:
     wakes = Wakes(lambda: db.direct(url, role=db.APP_ROLE))

@@ -40,7 +40,12 @@ async def edit(tx: Transaction, principal: Principal, asked: AccountEdit) -> Acc
     # Names of fields only: values of settings do not belong in a log that everybody reads.
     payload = {"fields": sorted(sent)}
     events.record(
-        tx, "board:account:updated", entity=("account", tx.account_id), actor=principal, payload=payload, sequence=row["version"] + 1
+        tx,
+        "board:account:updated",
+        entity=("account", tx.account_id),
+        actor=principal,
+        payload=payload,
+        sequence=row["version"] + 1,
     )
     await tx.flush()
     return await view(tx)

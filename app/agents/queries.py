@@ -2,7 +2,8 @@
 
 from app.kernel.writes import Write
 
-_FIELDS = """a.id, a.slug, a.name, a.role, a.description, a.flags::text AS flags, a.reach, a.version, a.created_at, a.updated_at,
+_FIELDS = """a.id, a.slug, a.name, a.role, a.description, a.flags::text AS flags, a.reach, a.version, a.created_at,
+    a.updated_at,
     a.retired_at, a.profile_id"""
 _SKILLS = """(SELECT coalesce(json_agg(k.slug ORDER BY k.slug), '[]') FROM agent_skills x
     JOIN skills k ON k.account_id = $1 AND k.id = x.skill_id
@@ -17,7 +18,8 @@ DEFAULT_PROFILE = "SELECT id FROM executor_profiles WHERE account_id = $1 ORDER 
 INSERT_AGENT = Write(
     "agent_inserted",
     """agent_inserted AS (
-        INSERT INTO agents (account_id, id, slug, name, role, description, soul, flags, reach, profile_id, version, created_at, updated_at)
+        INSERT INTO agents (account_id, id, slug, name, role, description, soul, flags, reach, profile_id, version,
+            created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9, $10, 1, callboard_now(), callboard_now()) RETURNING 1
     )""",
 )
@@ -25,7 +27,8 @@ CHANGE_AGENT = Write(
     "agent_changed",
     """agent_changed AS (
         UPDATE agents SET name = $3, role = $4, description = $5, flags = $6::text::jsonb, reach = $7, profile_id = $8,
-            retired_at = CASE WHEN $9 THEN coalesce(retired_at, callboard_now()) END, updated_at = callboard_now(), version = version + 1
+            retired_at = CASE WHEN $9 THEN coalesce(retired_at, callboard_now()) END, updated_at = callboard_now(),
+                version = version + 1
         WHERE account_id = $1 AND id = $2 RETURNING 1
     )""",
 )

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from app.agents.types import Reach
@@ -14,7 +15,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
 Text = Annotated[str, Meta(max_length=50_000)]
 
 
-class FlagsBody(Body, frozen=True):
+class FlagsBody(Body):
     """Each flag is on, off, or null: then the account decides."""
 
     can_create_tasks: bool | None | UnsetType = UNSET
@@ -31,7 +32,7 @@ class NewAgent(Body):
     role: Name
     description: Text = ""
     soul: Text = ""
-    flags: FlagsBody = FlagsBody()
+    flags: FlagsBody = msgspec.field(default_factory=FlagsBody)
     reach: Reach = Reach.PULL
 
 

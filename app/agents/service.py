@@ -62,7 +62,9 @@ async def edit(tx: Transaction, principal: Principal, agent_id: UUID, asked: Age
     account = await accounts.policy(tx)
     retired = _given(asked.retired, row["retired_at"] is not None)
     if retired and account.orchestrator_agent_id == agent_id:
-        raise OrchestratorInUse("this agent is the orchestrator; name a successor in the account's settings first", agent_id=agent_id)
+        raise OrchestratorInUse(
+            "this agent is the orchestrator; name a successor in the account's settings first", agent_id=agent_id
+        )
     reach = _given(asked.reach, Reach(row["reach"]))
     profile_id = row["profile_id"] if reach == row["reach"] else await _profile(tx, reach)
     flags = msgspec.json.decode(row["flags"], type=Flags)
@@ -74,7 +76,12 @@ async def edit(tx: Transaction, principal: Principal, agent_id: UUID, asked: Age
         tx.write(queries.CLOSE_AGENT_SESSIONS, tx.account_id, agent_id, ClosedReason.AGENT_RETIRED)
     fields = sorted(name for name in asked.__struct_fields__ if getattr(asked, name) is not msgspec.UNSET)
     events.record(
-        tx, "board:agent:updated", entity=("agent", agent_id), actor=principal, payload={"fields": fields}, sequence=row["version"] + 1
+        tx,
+        "board:agent:updated",
+        entity=("agent", agent_id),
+        actor=principal,
+        payload={"fields": fields},
+        sequence=row["version"] + 1,
     )
     tx.wake(IDENTITY, tx.account_id)
     await tx.flush()

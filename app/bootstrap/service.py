@@ -51,7 +51,9 @@ async def load(
             # Another process made one of the rows first; what it made is read again.
             continue
         except asyncpg.UniqueViolationError as error:
-            raise CannotStart(f"the seeds in {directory} clash with a row of the board ({error.constraint_name})") from error
+            raise CannotStart(
+                f"the seeds in {directory} clash with a row of the board ({error.constraint_name}); change one of them"
+            ) from error
     raise CannotStart(f"account {seeds.slug} kept changing while its seeds were loaded; try again")
 
 

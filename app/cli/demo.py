@@ -133,7 +133,8 @@ async def _account(settings: Settings, slug: str, gateway_url: str) -> dict[str,
 def _played(board: Board, crew: Crew, printer: Printer, *, deadline: float) -> Sight:
     title = STEPS[0][0]
     try:
-        names, task = board.names(), board.create()
+        task = board.create()
+        names = board.names() | {task.created_by_id: "owner"}
 
         def glance() -> Sight:
             return board.look(task.id, names=names, reports=crew.reports)
@@ -148,6 +149,8 @@ def _played(board: Board, crew: Crew, printer: Printer, *, deadline: float) -> S
 def _awaited(look: Look, glance: Callable[[], Sight], crew: Crew, *, deadline: float) -> str:
     while not (seen := look(sight := glance())):
         crew.check()
+        if lost := sight.lost():
+            raise Unseen(lost)
         if time.monotonic() > deadline:
             raise Unseen(f"not seen in time; {_last(sight)}")
         time.sleep(LOOK_SECONDS)
@@ -165,15 +168,16 @@ def _show(sight: Sight, printer: Printer) -> None:
     actors = max(len(sight.name(event.actor_id)) for event in sight.events)
     for event in sight.events:
         actor = sight.name(event.actor_id)
-        print(f"{event.seq:5}  {event.at:%H:%M:%S.%f}  {event.type:{kinds}}  {actor:{actors}}  {_detail(event)}".rstrip())
+        print(f"{event.seq:5}  {event.at:%H:%M:%S.%f}  {event.type:{kinds}}  {actor:{actors}}  {_detail(event, sight)}".rstrip())
     printer.heading("Its thread")
     for message in sight.thread:
         print(f"{sight.name(message.author_id)}:\n{textwrap.indent(message.content, '    ')}")
     printer.heading(f"Done: all {len(STEPS)} steps were seen in the board.")
 
 
-def _detail(event: Event) -> str:
+def _detail(event: Event, sight: Sight) -> str:
     start, goal = event.payload.get("from"), event.payload.get("to")
     move = [f"{start} -> {goal}"] if start != goal else []
+    told = [f"for {sight.name(n.recipient_id)}" for n in sight.notifications if n.id == event.entity_id]
     shown = [f"{name}={value}" for name, value in event.payload.items() if name in SHOWN and value]
-    return textwrap.shorten("  ".join(move + shown), WIDTH)
+    return textwrap.shorten("  ".join(move + told + shown), WIDTH)

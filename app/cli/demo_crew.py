@@ -60,10 +60,11 @@ def read(instructions: str, text: str) -> Prompt | None:
 
 
 class Agent:
-    def __init__(self, slug: str, *, token: str, report: Callable[[Refused], None]) -> None:
+    def __init__(self, slug: str, *, token: str, client: httpx.Client, report: Callable[[Refused], None]) -> None:
         self.slug = slug
+        self._token = token
+        self._client = client
         self._report = report
-        self._board = httpx.Client(headers={"Authorization": f"Bearer {token}"}, trust_env=False, timeout=30)
 
     def act(self, prompt: Prompt, verb: str, **body: object) -> dict[str, Any]:
         """Call a verb for the prompt's task."""
@@ -88,8 +89,8 @@ class Agent:
         return response.status_code == httpx.codes.OK and response.json()["task"]["id"] == prompt.task_id
 
     def _post(self, prompt: Prompt, verb: str, body: Mapping[str, object]) -> httpx.Response:
-        headers = {"Idempotency-Key": str(uuid4())}
-        return self._board.post(f"{prompt.board}/agent/{verb}", json=body, headers=headers)
+        headers = {"Authorization": f"Bearer {self._token}", "Idempotency-Key": str(uuid4())}
+        return self._client.post(f"{prompt.board}/agent/{verb}", json=body, headers=headers)
 
     def _refused(self, verb: str, response: httpx.Response) -> Refused:
         try:
@@ -170,4 +171,5 @@ SCRIPTS: dict[str, Callable[[Agent, Prompt], str]] = {
 
 
 def assemble(tokens: Mapping[str, str], *, report: Callable[[Refused], None]) -> dict[str, Agent]:
-    return {slug: Agent(slug, token=token, report=report) for slug, token in tokens.items()}
+    client = httpx.Client(trust_env=False, timeout=30)
+    return {slug: Agent(slug, token=token, client=client, report=report) for slug, token in tokens.items()}

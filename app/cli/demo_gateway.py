@@ -12,6 +12,8 @@ import msgspec
 
 from app.cli import demo_crew
 
+BEGIN_SECONDS = 10.0
+
 
 class Listening(msgspec.Struct, frozen=True, tag_field="report", tag=True):
     url: str
@@ -62,10 +64,15 @@ class Gateway(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.agents: dict[str, demo_crew.Agent] = {}
+        self.has_begun = threading.Event()
+        self._agents: dict[str, demo_crew.Agent] = {}
         self._lock = threading.Lock()
         self._sessions: set[str] = set()
         self._answers: dict[str, str] = {}
+
+    def begin(self, tokens: dict[str, str]) -> None:
+        self._agents = demo_crew.assemble(tokens, report=say)
+        self.has_begun.set()
 
     def answer(self, request: Request, *, key: str, lane_seq: str) -> str:
         """Let the agent act and answer; a request that is sent again gets the same answer and no second act."""
@@ -78,7 +85,7 @@ class Gateway(ThreadingHTTPServer):
         try:
             if key not in self._answers:
                 script = demo_crew.SCRIPTS.get(slug)
-                said = script(self.agents[slug], prompt) if script and prompt else demo_crew.NO_REPLY
+                said = script(self._agents[slug], prompt) if script and prompt else demo_crew.NO_REPLY
                 self._answers[key] = said
         finally:
             with self._lock:
@@ -108,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.path != "/v1/responses" or not self.server.agents:
+        if self.path != "/v1/responses" or not self.server.has_begun.wait(BEGIN_SECONDS):
             self._send(HTTPStatus.NOT_FOUND, {"error": {"code": "not_found"}})
             return
         request = msgspec.json.decode(body, type=Request)
@@ -151,7 +158,7 @@ def main() -> None:
     say(Listening(f"http://127.0.0.1:{gateway.server_port}"))
     tokens = sys.stdin.buffer.readline()
     if tokens:
-        gateway.agents = demo_crew.assemble(msgspec.json.decode(tokens, type=dict[str, str]), report=say)
+        gateway.begin(msgspec.json.decode(tokens, type=dict[str, str]))
     while sys.stdin.buffer.readline():
         pass
 

@@ -21,6 +21,7 @@ MOVES = (
     ("in_progress", "review", "engineer"),
     ("review", "done", "reviewer"),
 )
+LOST = ("dead", "expired", "no_response")
 
 
 class Unseen(Exception):
@@ -39,11 +40,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     author_id: UUID | None
-    author_name: str
     content: str
+    created_at: datetime
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
+    id: UUID
     type: str
     recipient_kind: str
     recipient_id: UUID
@@ -55,7 +57,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     title: str
     status: str
-    version: int
+    created_by_id: UUID
     completed_at: datetime | None = None
 
 
@@ -83,6 +85,11 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
     def said(self, agent: str, words: str) -> Message | None:
         return next((told for told in self.thread if self.name(told.author_id) == agent and words in told.content), None)
 
+    def lost(self) -> str | None:
+        """A notification of an agent that ended without being delivered, which no waiting mends."""
+        ends = ((n, self.name(n.recipient_id)) for n in self.notifications if n.state in LOST)
+        return next((f"the {n.type} for {agent} ended as {n.state}: {n.reason}" for n, agent in ends), None)
+
 
 Look = Callable[[Sight], str | None]
 
@@ -108,7 +115,7 @@ class Board:
         return Sight(
             names=names,
             task=msgspec.convert(self._get(f"/tasks/{task_id}"), Task),
-            thread=msgspec.convert(thread, list[Message]),
+            thread=sorted(msgspec.convert(thread, list[Message]), key=lambda message: message.created_at),
             notifications=msgspec.convert(notifications, list[Notification]),
             events=self._events(task_id),
             reports=list(reports),
@@ -120,14 +127,16 @@ class Board:
         while items := self._get("/events", after=after, limit=200)["items"]:
             found += msgspec.convert(items, list[Event])
             after = found[-1].seq
-        return [event for event in found if task_id == event.entity_id or event.payload.get("task_id") == str(task_id)]
+        about = {event.entity_id for event in found if event.payload.get("task_id") == str(task_id)} | {task_id}
+        return [event for event in found if event.entity_id in about]
 
     def _get(self, path: str, **query: str | int) -> dict[str, Any]:
         return self._answer(self._client.get(path, params=query))
 
     def _answer(self, response: httpx.Response) -> dict[str, Any]:
         if not response.is_success:
-            raise Unseen(f"{response.request.method} {response.url.path} was answered {response.status_code}: {response.text[:300]}")
+            asked = f"{response.request.method} {response.url.path}"
+            raise Unseen(f"{asked} was answered {response.status_code}: {response.text[:300]}")
         answer: dict[str, Any] = response.json()
         return answer
 

@@ -154,7 +154,9 @@ def _task(found: Situation) -> PromptTask | None:
 
 def _message(row: Any) -> PromptMessage:
     author = AuthorKind(ActorKind(row["author_kind"]).value)
-    return PromptMessage(id=row["id"], author_kind=author, author_name=row["author_name"], content=row["content"], at=row["created_at"])
+    return PromptMessage(
+        id=row["id"], author_kind=author, author_name=row["author_name"], content=row["content"], at=row["created_at"]
+    )
 
 
 def _repository(ground: Any) -> RepositoryFacts | None:

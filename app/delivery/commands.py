@@ -134,7 +134,9 @@ async def _answer(attempt: Attempt, ready: Ready, resources: Resources) -> Parse
         return read_answer(ready.answer)
     endpoint = service.endpoint(ready, resources.settings)
     if endpoint is None:
-        raise Failed(ErrorClass.UNAVAILABLE, "no gateway is set: OPENCLAW_GATEWAY_URL is empty and the agent's profile names none")
+        raise Failed(
+            ErrorClass.UNAVAILABLE, "no gateway is set: OPENCLAW_GATEWAY_URL is empty and the agent's profile names none"
+        )
     try:
         raw = await gateway.send(
             resources.http, endpoint=endpoint, body=ready.request, headers=_headers(attempt, ready), now=clock.now()
@@ -181,9 +183,7 @@ async def give_up(attempt: Attempt) -> None:
     given_up = msgspec.json.decode(attempt.claim.payload, type=GivenUp)
     state = NotificationState.EXPIRED if given_up.is_expired else NotificationState.DEAD
     async with attempt.transaction() as tx:
-        service.end(
-            tx, given_up.payload.notification_id, state, reason=given_up.error_class, attempts=given_up.attempts
-        )
+        service.end(tx, given_up.payload.notification_id, state, reason=given_up.error_class, attempts=given_up.attempts)
         attempt.finish(tx)
 
 

@@ -4,7 +4,8 @@ from app.kernel.writes import Write
 
 # The notification is locked, so that one attempt settles it.
 NOTIFICATION = """
-SELECT n.id, n.type, n.task_id, n.message_id, n.actor_kind, n.actor_id, n.status_from, n.caused_by_type, n.title, n.body, n.depth, n.state,
+SELECT n.id, n.type, n.task_id, n.message_id, n.actor_kind, n.actor_id, n.status_from, n.caused_by_type, n.title, n.body,
+    n.depth, n.state,
     a.id AS agent_id, a.slug, a.name, a.role, a.retired_at, s.key AS session_key, p.adapter, p.url AS profile_url,
     c.name AS account_name, c.settings::text AS settings, callboard_now() AS now,
     d.request, d.sends, d.silences, d.answer, d.answer_status, d.answer_type
@@ -49,7 +50,8 @@ SELECT (SELECT row_to_json(r) FROM repositories r WHERE r.account_id = $1 AND r.
 FREEZE = Write(
     "delivery_frozen",
     """delivery_frozen AS (
-        INSERT INTO deliveries (account_id, notification_id, session_id, request, template_version, digest, size, sends, silences, rendered_at)
+        INSERT INTO deliveries (account_id, notification_id, session_id, request, template_version, digest, size, sends,
+            silences, rendered_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, callboard_now()) RETURNING 1
     )""",
 )
@@ -62,7 +64,8 @@ COUNT_SEND = Write(
 KEEP_ANSWER = Write(
     "answer_kept",
     """answer_kept AS (
-        UPDATE deliveries SET answer = $3, answer_status = $4, answer_type = $5, usage = $6::text::jsonb, answered_at = callboard_now()
+        UPDATE deliveries SET answer = $3, answer_status = $4, answer_type = $5, usage = $6::text::jsonb,
+            answered_at = callboard_now()
         WHERE account_id = $1 AND notification_id = $2 RETURNING 1
     )""",
 )

@@ -76,7 +76,9 @@ async def _frozen(
     context = await briefing.context(tx, found, base_url=base_url)
     prompt = render.render(context, token=token)
     request = encode_request(
-        GatewayRequest(agent_slug=row["slug"], session_key=row["session_key"], instructions=prompt.instructions, input=prompt.input)
+        GatewayRequest(
+            agent_slug=row["slug"], session_key=row["session_key"], instructions=prompt.instructions, input=prompt.input
+        )
     )
     made = (prompt.template_version, prompt.digest, prompt.size)
     tx.write(queries.FREEZE, tx.account_id, row["id"], session_id, request, *made, expect=1)
@@ -121,9 +123,7 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 def keep_answer(tx: Transaction, ready: Ready, raw: RawAnswer, parsed: ParsedAnswer) -> None:
     """Commit what the gateway said before anything is made of it."""
     usage = msgspec.json.encode(dict(parsed.usage)).decode()
-    tx.write(
-        queries.KEEP_ANSWER, tx.account_id, ready.notification_id, raw.body, raw.status, raw.content_type, usage, expect=1
-    )
+    tx.write(queries.KEEP_ANSWER, tx.account_id, ready.notification_id, raw.body, raw.status, raw.content_type, usage, expect=1)
 
 
 async def settle(tx: Transaction, ready: Ready, parsed: ParsedAnswer, *, attempt: int) -> AfterSilence:
@@ -151,4 +151,6 @@ def end(tx: Transaction, notification_id: UUID, state: NotificationState, *, att
     """Bring the notification to one of its ends."""
     tx.write(notifications.END, tx.account_id, notification_id, state, reason, attempts)
     payload = {"state": state, "reason": reason, "attempts": attempts}
-    events.record(tx, "notify:notification:ended", entity=("notification", notification_id), actor=None, payload=payload, sequence=2)
+    events.record(
+        tx, "notify:notification:ended", entity=("notification", notification_id), actor=None, payload=payload, sequence=2
+    )

@@ -11,7 +11,8 @@ RECORD = Write(
     ), recorded AS (
         INSERT INTO events (account_id, seq, event_id, type, entity_kind, entity_id, sequence, actor_kind, actor_id, source,
                             cause_id, depth, request_id, correlation_id, payload, schema_version, at)
-        SELECT $1, numbered.base + r.place, r.event_id, r.type, r.entity_kind, r.entity_id, r.sequence, r.actor_kind, r.actor_id,
+        SELECT $1, numbered.base + r.place, r.event_id, r.type, r.entity_kind, r.entity_id, r.sequence, r.actor_kind,
+            r.actor_id,
                r.source, r.cause_id, r.depth, r.request_id, r.correlation_id, r.payload, 1, callboard_now()
         FROM numbered, ROWS FROM (json_to_recordset($2::json) AS (
             event_id uuid, type text, entity_kind text, entity_id uuid, sequence bigint, actor_kind text, actor_id uuid,

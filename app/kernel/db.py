@@ -24,7 +24,7 @@ BUSY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 LOST = (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.InterfaceError, ConnectionError)
 
 
-class _Connection(asyncpg.Connection):  # type: ignore[type-arg]
+class _Connection(asyncpg.Connection):
     def get_reset_query(self) -> str:
         # Only SET LOCAL is used, so there is nothing to reset and a round trip to save.
         return ""

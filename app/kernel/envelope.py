@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import structlog
 from litestar import Request, Response
+from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException as FrameworkError
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -39,7 +40,7 @@ class Identified:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await self.app(scope, receive, send)
             return
         call = _origin(dict(scope["headers"]))
@@ -82,10 +83,12 @@ def on_framework(request: Request[Any, Any, Any], error: FrameworkError) -> Resp
 
 def on_defect(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     log.error("internal", path=request.url.path, exc_info=error)
-    return _rendered(request, Code.INTERNAL, "something went wrong here; the log knows this request id", {}, status=500, headers={})
+    return _rendered(
+        request, Code.INTERNAL, "something went wrong here; the log knows this request id", {}, status=500, headers={}
+    )
 
 
-def _rendered(  # noqa: PLR0913
+def _rendered(
     request: Request[Any, Any, Any], code: Code, message: str, details: dict[str, object], *, status: int, headers: dict[str, str]
 ) -> Response[bytes]:
     call: Origin = request.scope["state"]["origin"]

@@ -47,6 +47,4 @@ async def begin(tx: Transaction, call: Once) -> Stored | None:
 
 
 def store(tx: Transaction, call: Once, stored: Stored) -> None:
-    tx.write(
-        queries.STORE_ANSWER, tx.account_id, call.principal.id, call.verb, call.key, stored.status, stored.answer, expect=1
-    )
+    tx.write(queries.STORE_ANSWER, tx.account_id, call.principal.id, call.verb, call.key, stored.status, stored.answer, expect=1)

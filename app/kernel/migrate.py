@@ -36,7 +36,9 @@ async def downgrade(admin_url: str, revision: str) -> None:
 
 async def _run(admin_url: str, action: Any) -> None:
     _, _, rest = plain(admin_url).partition("://")
-    engine = create_async_engine(f"postgresql+asyncpg://{rest}", poolclass=NullPool, async_creator=lambda: asyncpg.connect(plain(admin_url)))
+    engine = create_async_engine(
+        f"postgresql+asyncpg://{rest}", poolclass=NullPool, async_creator=lambda: asyncpg.connect(plain(admin_url))
+    )
 
     def run(connection: Connection) -> None:
         config = Config()
@@ -63,7 +65,9 @@ async def _refuse_a_wall_that_cannot_hold(admin: Any, service_user: str) -> None
 
 async def _make_roles(admin: Any, service_user: str) -> None:
     try:
-        present = {row["rolname"] for row in await admin.fetch("SELECT rolname FROM pg_roles WHERE rolname = ANY($1)", list(ROLES))}
+        present = {
+            row["rolname"] for row in await admin.fetch("SELECT rolname FROM pg_roles WHERE rolname = ANY($1)", list(ROLES))
+        }
         for role in ROLES:
             if role not in present:
                 await _create(admin, role)
@@ -85,7 +89,9 @@ async def _create(admin: Any, role: str) -> None:
 async def _grant(admin: Any, role: str, service_user: str | None) -> None:
     members = {await admin.fetchval("SELECT current_user"), service_user} - {None}
     for member in members:
-        if not await admin.fetchval("SELECT pg_has_role($1, $2, 'MEMBER')", member, role) or await _is_barred(admin, member, role):
+        if not await admin.fetchval("SELECT pg_has_role($1, $2, 'MEMBER')", member, role) or await _is_barred(
+            admin, member, role
+        ):
             await admin.execute(f'GRANT {role} TO "{member}"')
 
 

@@ -20,7 +20,7 @@ class Transaction:
     """Writes are gathered and sent as one statement before COMMIT, so a verb costs four round trips, not a dozen."""
 
     def __init__(self, connection: Any, *, account_id: UUID, origin: Origin, subscribers: Subscribers) -> None:
-        self._connection = connection
+        self._connection: Any = connection
         self._writes: dict[Write, tuple[object, ...]] = {}
         self._expected: dict[Write, int] = {}
         self._rows: dict[Write, list[object]] = defaultdict(list)
@@ -36,7 +36,8 @@ class Transaction:
 
     async def rows(self, sql: str, *arguments: object) -> list[Any]:
         self.round_trips += 1
-        return await self._connection.fetch(sql, *arguments)
+        found: list[Any] = await self._connection.fetch(sql, *arguments)
+        return found
 
     async def value(self, sql: str, *arguments: object) -> Any:
         self.round_trips += 1

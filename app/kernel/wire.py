@@ -1,7 +1,6 @@
 """The shapes at the wire: bodies in, views out, and one way to read each."""
 
 import re
-from functools import cache
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -35,15 +34,19 @@ def clamped(limit: int | None) -> int:
     return LIMIT_DEFAULT if limit is None else max(1, min(limit, LIMIT_MOST))
 
 
-@cache
-def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
-    return msgspec.json.Decoder(kind)
+_decoders: dict[object, msgspec.json.Decoder[Any]] = {}
+
+
+def _decoder(kind: object) -> msgspec.json.Decoder[Any]:
+    if kind not in _decoders:
+        _decoders[kind] = msgspec.json.Decoder(kind)
+    return _decoders[kind]
 
 
 def decode(raw: bytes, kind: type[T]) -> T:
     """Read a JSON body; Malformed when it is no JSON, Invalid with the field when it breaks a rule."""
     try:
-        value = _decoder(kind).decode(raw or b"{}")
+        value: T = _decoder(kind).decode(raw or b"{}")
     except msgspec.ValidationError as error:
         raise _invalid(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -35,7 +35,7 @@ def composed(writes: tuple[Write, ...]) -> str:
         parts.append(_shifted(write.sql, offset).replace("{after}", after))
         offset += write.parameters
     counts = ", ".join(f"(SELECT count(*) FROM {write.name})" for write in writes)
-    return f"WITH {', '.join(parts)} SELECT ARRAY[{counts}]"  # noqa: S608
+    return f"WITH {', '.join(parts)} SELECT ARRAY[{counts}]"
 
 
 def ordered(writes: Iterable[Write]) -> tuple[Write, ...]:

@@ -23,7 +23,9 @@ TOUCH_TASK = Write(
 ANSWER_TO = f"SELECT {_FIELDS} FROM messages m WHERE m.account_id = $1 AND m.source_notification_id = $2"
 
 # Newest first; `$3` is the id behind which the page starts.
-NEWEST = f"SELECT {_FIELDS} FROM messages m WHERE m.account_id = $1 AND m.task_id = $2 AND m.id < $3 ORDER BY m.id DESC LIMIT $4"
+NEWEST = f"""
+SELECT {_FIELDS} FROM messages m WHERE m.account_id = $1 AND m.task_id = $2 AND m.id < $3 ORDER BY m.id DESC LIMIT $4
+"""
 
 COUNT = "SELECT count(*) FROM messages WHERE account_id = $1 AND task_id = $2"
 IS_RECIPIENT = "SELECT task_id FROM notifications WHERE account_id = $1 AND id = $2 AND recipient_id = $3"

@@ -37,7 +37,7 @@ async def post(
     mentioned = _mentioned(principal, scene, names)
     causes = depth_of(scene, principal) if depth is None else depth
     view = _written(tx, principal, card, scene, content=content, names=names, answers=answers, depth=causes)
-    followers = [(kind_of(one), one.id) for one in (*scene.crew, *scene.people) if one.id in mentioned]
+    followers = [(kind_of(one), one.id) for one in scene.everyone if one.id in mentioned]
     subscribe(tx, card.id, [(principal.kind, principal.id), *followers])
     payload = {"task_id": card.id, "length": len(content), "mentioned": sorted(mentioned), "rule": rule, "answers": answers}
     event_id = events.record(tx, "board:message:created", entity=("message", view.id), actor=principal, payload=payload)

@@ -64,7 +64,9 @@ async def _tell(
         # Encoded at the end of the transaction, so that what the subscribers settled is in it.
         tx.put(queries.INSERT, notice)
         payload = {"type": type_, "recipient_kind": kind, "recipient_id": recipient, "task_id": happened.card.id}
-        events.record(tx, "notify:notification:created", entity=("notification", notice.id), actor=happened.actor, payload=payload)
+        events.record(
+            tx, "notify:notification:created", entity=("notification", notice.id), actor=happened.actor, payload=payload
+        )
         if kind is ActorKind.AGENT:
             tx.wake(BOARD, recipient)
 

@@ -47,8 +47,7 @@ def of_move(happened: TaskMoved) -> Told:
 def of_message(happened: MessagePosted) -> Told:
     """Those who were called by name, and everyone who follows the thread or works on the task."""
     scene = happened.scene
-    everyone = (*scene.crew, *scene.people)
-    followers = frozenset(one.id for one in everyone if one.is_subscribed or one.is_assigned)
+    followers = frozenset(one.id for one in scene.everyone if one.is_subscribed or one.is_assigned)
     told = _all(followers, scene, NotificationType.THREAD_UPDATE)
     return _without(told | _all(happened.mentioned, scene, NotificationType.MENTION), happened.actor.id)
 

@@ -134,5 +134,3 @@ class DeadLetter(SQLModel, table=True):
     replay_count: int = 0
     state: DeadLetterState = Field(sa_column=enum_column(DeadLetterState, name="runtime_dead_letters_state_check"))
     created_at: datetime = Field(sa_column=at_column())
-
-

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from app.events import service as events
-from app.kernel.errors import InvalidTransition, RequirementFailed
+from app.kernel.errors import RequirementFailed
 from app.kernel.ids import new_id
 from app.kernel.transaction import Transaction
 from app.kernel.types import ActorKind, Principal
@@ -14,8 +14,8 @@ from app.policies import service as policies
 from app.policies.types import Action, AgentFacts
 from app.tasks import queries, rules, scenes
 from app.tasks.schemas import Assignment, NewTask, TaskView
-from app.tasks.service import depth_of, expect, moved_card, write_move
-from app.tasks.types import Birth, Card, Closed, Illegal, Missing, PersonFacts, Scene, TaskAssigned, TaskCreated, TaskStatus
+from app.tasks.service import depth_of, expect, moved_card, refused, write_move
+from app.tasks.types import Birth, Card, Closed, Member, PersonFacts, Scene, TaskAssigned, TaskCreated, TaskStatus
 
 
 class _AssigneeRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,10 +48,10 @@ async def create(tx: Transaction, principal: Principal, asked: NewTask) -> TaskV
     _write_card(tx, card)
     _write_assignees(tx, card.id, principal, agents=agents, people=people, has_started=born.status is TaskStatus.IN_PROGRESS)
     _subscribe_founders(tx, card, principal, scene, agents, people)
-    payload = {"title": card.title, "status": card.status, "rule": rule, "assignees": [one.id for one in (*agents, *people)]}
+    payload = {"title": card.title, "status": card.status, "rule": rule, "assignees": [one.id for one in members(agents, people)]}
     event_id = events.record(tx, "board:task:created", entity=("task", card.id), actor=principal, payload=payload)
     seen = _with_assignees(scene, agents, people)
-    assigned = frozenset(one.id for one in (*agents, *people))
+    assigned = frozenset(one.id for one in members(agents, people))
     happened = TaskCreated(
         event_id=event_id, card=card, scene=seen, actor=principal, depth=depth_of(scene, principal), assigned=assigned
     )
@@ -67,19 +67,15 @@ def _birth(
         wanted=TaskStatus(asked.status) if asked.status else None,
         creator_is_agent=principal.kind is ActorKind.AGENT,
         creator_is_orchestrator=leads,
-        creator_named=any(one.id == principal.id for one in (*agents, *people)),
+        creator_named=any(one.id == principal.id for one in members(agents, people)),
         assignees=len(agents) + len(people),
         blocked_reason=asked.blocked_reason,
     )
-    match outcome:
-        case Birth():
-            mine = scene.agent(principal.id)
-            joined = [*agents, mine] if outcome.assign_creator and mine else agents
-            return outcome, [one for one in joined if not (outcome.drop_creator and one.id == principal.id)]
-        case Missing(requirement, detail):
-            raise RequirementFailed(detail, requirement=requirement)
-        case Illegal(_, goal, allowed):
-            raise InvalidTransition(f"no task is born in {goal}", **{"from": None, "to": goal, "allowed": allowed})
+    if not isinstance(outcome, Birth):
+        raise refused(outcome)
+    mine = scene.agent(principal.id)
+    joined = [*agents, mine] if outcome.assign_creator and mine else agents
+    return outcome, [one for one in joined if not (outcome.drop_creator and one.id == principal.id)]
 
 
 def _card(principal: Principal, scene: Scene, asked: NewTask, status: TaskStatus) -> Card:
@@ -128,14 +124,12 @@ async def assign(tx: Transaction, principal: Principal, task_id: UUID, asked: As
     slugs = [scenes.slug(slug) for slug in asked.assignee_slugs]
     emails = [email.strip().lower() for email in asked.assignee_emails]
     card, scene = await scenes.load(tx, principal, task_id, names=[*slugs, *emails])
-    rule = policies.require(
-        Action.TASK_ASSIGN, principal=principal, account=scene.account, crew=scene.crew, status=card.status
-    )
+    rule = policies.require(Action.TASK_ASSIGN, principal=principal, account=scene.account, crew=scene.crew, status=card.status)
     expect(card, version=asked.expected_version)
     agents, people = scenes.named(scene, slugs=slugs, emails=emails)
     _refuse_nobody(asked, agents, people, principal)
-    present = {one.id for one in (*scene.assigned_agents, *scene.assigned_people)}
-    wanted = {one.id for one in (*agents, *people)} | (set() if asked.replace else present)
+    present = {one.id for one in scene.assigned}
+    wanted = {one.id for one in members(agents, people)} | (set() if asked.replace else present)
     return await _reassigned(tx, principal, card, scene, wanted=frozenset(wanted), rule=rule)
 
 
@@ -149,25 +143,28 @@ def _refuse_nobody(asked: Assignment, agents: list[AgentFacts], people: list[Per
 async def _reassigned(
     tx: Transaction, principal: Principal, card: Card, scene: Scene, *, wanted: frozenset[UUID], rule: str
 ) -> TaskView:
-    present = {one.id for one in (*scene.assigned_agents, *scene.assigned_people)}
+    present = {one.id for one in scene.assigned}
     added, removed = wanted - present, present - wanted
-    everyone = (*scene.crew, *scene.people)
     agents = [one for one in scene.crew if one.id in wanted]
     people = [one for one in scene.people if one.id in wanted]
     starter = any(one.id in removed and one.has_acted for one in scene.crew)
     goal = rules.after_assignment(status=card.status, before=len(present), after=len(wanted), starter_removed=starter)
     if isinstance(goal, Closed):
-        raise InvalidTransition(f"a {goal.status} task keeps its assignees", **{"from": goal.status, "to": goal.status, "allowed": ()})
+        raise refused(goal)
     if not added and not removed:
         return scenes.view_of(card, agents, people)
     after = moved_card(card, goal=goal, now=scene.now, blocked_reason=card.blocked_reason)
     write_move(tx, after)
     _write_assignees(
-        tx, card.id, principal, agents=[one for one in agents if one.id in added], people=[one for one in people if one.id in added]
+        tx,
+        card.id,
+        principal,
+        agents=[one for one in agents if one.id in added],
+        people=[one for one in people if one.id in added],
     )
     if removed:
         tx.write(queries.REMOVE_ASSIGNEES, tx.account_id, card.id, list(removed), expect=len(removed))
-    subscribe(tx, card.id, [(kind_of(one), one.id) for one in everyone if one.id in added])
+    subscribe(tx, card.id, [(kind_of(one), one.id) for one in scene.everyone if one.id in added])
     payload = {"added": sorted(added), "removed": sorted(removed), "from": card.status, "to": goal, "rule": rule}
     event_id = events.record(
         tx, "board:task:assigned", entity=("task", card.id), sequence=after.version, actor=principal, payload=payload
@@ -195,7 +192,7 @@ def _write_assignees(
     people: Iterable[PersonFacts],
     has_started: bool = False,
 ) -> None:
-    for one in (*agents, *people):
+    for one in members(agents, people):
         is_agent = isinstance(one, AgentFacts)
         row = _AssigneeRow(
             id=new_id(),
@@ -212,7 +209,7 @@ def _write_assignees(
 def _subscribe_founders(
     tx: Transaction, card: Card, principal: Principal, scene: Scene, agents: list[AgentFacts], people: list[PersonFacts]
 ) -> None:
-    founders = [(principal.kind, principal.id), *((kind_of(one), one.id) for one in (*agents, *people))]
+    founders = [(principal.kind, principal.id), *((kind_of(one), one.id) for one in members(agents, people))]
     orchestrator = scene.agent(scene.account.orchestrator_agent_id)
     if orchestrator is not None:
         founders.append((ActorKind.AGENT, orchestrator.id))
@@ -225,12 +222,16 @@ def subscribe(tx: Transaction, task_id: UUID, those: Iterable[tuple[ActorKind, U
         tx.put(queries.SUBSCRIBE, _SubscriberRow(task_id=task_id, principal_id=principal_id, principal_kind=kind))
 
 
-def kind_of(one: AgentFacts | PersonFacts) -> ActorKind:
+def members(agents: Iterable[AgentFacts], people: Iterable[PersonFacts]) -> tuple[Member, ...]:
+    return (*agents, *people)
+
+
+def kind_of(one: Member) -> ActorKind:
     return ActorKind.AGENT if isinstance(one, AgentFacts) else ActorKind.PERSON
 
 
 def _with_assignees(scene: Scene, agents: Iterable[AgentFacts], people: Iterable[PersonFacts]) -> Scene:
-    ids = {one.id for one in (*agents, *people)}
+    ids = {one.id for one in members(agents, people)}
     return msgspec.structs.replace(
         scene,
         crew=tuple(msgspec.structs.replace(one, is_assigned=one.id in ids) for one in scene.crew),

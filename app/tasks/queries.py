@@ -2,7 +2,8 @@
 
 from app.kernel.writes import Write
 
-CARD = """t.id, t.title, t.description, t.status, t.priority, t.labels, t.due_at, t.blocked_reason, t.version, t.is_coordination,
+CARD = """t.id, t.title, t.description, t.status, t.priority, t.labels, t.due_at, t.blocked_reason, t.version,
+    t.is_coordination,
     t.created_by_kind, t.created_by_id, t.created_at, t.updated_at, t.last_message_at, t.completed_at, t.archived_at"""
 
 _CREW = """(SELECT coalesce(json_agg(json_build_object(
@@ -63,7 +64,8 @@ INSERT_TASK = Write(
 MOVE_TASK = Write(
     "task_moved",
     """task_moved AS (
-        UPDATE tasks SET status = $3, blocked_reason = $4, completed_at = $5, archived_at = $6, updated_at = $7, version = version + 1
+        UPDATE tasks SET status = $3, blocked_reason = $4, completed_at = $5, archived_at = $6, updated_at = $7,
+            version = version + 1
         WHERE account_id = $1 AND id = $2 RETURNING 1
     )""",
 )
@@ -78,7 +80,8 @@ EDIT_TASK = Write(
 INSERT_ASSIGNEES = Write(
     "assignees_inserted",
     """assignees_inserted AS (
-        INSERT INTO task_assignees (account_id, id, task_id, agent_id, person_id, assigned_by_kind, assigned_by_id, assigned_at, acted_at)
+        INSERT INTO task_assignees (account_id, id, task_id, agent_id, person_id, assigned_by_kind, assigned_by_id,
+            assigned_at, acted_at)
         SELECT $1, r.id, r.task_id, r.agent_id, r.person_id, r.assigned_by_kind, r.assigned_by_id, callboard_now(),
                CASE WHEN r.has_started THEN callboard_now() END
         FROM json_to_recordset($2::json) AS r (id uuid, task_id uuid, agent_id uuid, person_id uuid, assigned_by_kind text,
@@ -90,7 +93,8 @@ REMOVE_ASSIGNEES = Write(
     "assignees_removed",
     """assignees_removed AS (
         UPDATE task_assignees SET removed_at = callboard_now()
-        WHERE account_id = $1 AND task_id = $2 AND removed_at IS NULL AND (agent_id = ANY($3) OR person_id = ANY($3)) RETURNING 1
+        WHERE account_id = $1 AND task_id = $2 AND removed_at IS NULL AND (agent_id = ANY($3) OR person_id = ANY($3))
+            RETURNING 1
     )""",
 )
 MARK_ACTED = Write(

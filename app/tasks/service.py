@@ -7,7 +7,7 @@ import msgspec
 
 from app.agents.types import ClosedReason
 from app.events import service as events
-from app.kernel.errors import InvalidTransition, RequirementFailed, VersionConflict
+from app.kernel.errors import CallboardError, InvalidTransition, RequirementFailed, VersionConflict
 from app.kernel.transaction import Transaction
 from app.kernel.types import ActorKind, Principal
 from app.policies import service as policies
@@ -30,9 +30,21 @@ async def move(tx: Transaction, principal: Principal, task_id: UUID, change: Sta
     outcome = rules.move(start=card.status, goal=goal, assignees=scene.assignees, blocked_reason=change.blocked_reason)
     settled = accepted(outcome)
     why = change.reason or change.blocked_reason
+    _reasoned(principal, settled, why)
     if settled.goal is TaskStatus.ARCHIVED:
         tx.write(queries.CLOSE_SESSIONS, tx.account_id, card.id, ClosedReason.TASK_ARCHIVED)
     return await _moved(tx, principal, card, scene, goal=goal, blocked_reason=change.blocked_reason, reason=why, rule=rule)
+
+
+def _reasoned(principal: Principal, settled: Move, why: str | None) -> None:
+    """An agent that sends work back says why; a person may say it in the thread."""
+    if (
+        principal.kind is ActorKind.AGENT
+        and settled.start is TaskStatus.REVIEW
+        and settled.goal is TaskStatus.IN_PROGRESS
+        and not why
+    ):
+        raise RequirementFailed("sending work back needs a `reason` for those who rework it", requirement="reason")
 
 
 async def reopen(tx: Transaction, principal: Principal, task_id: UUID, asked: Reopening) -> TaskView:
@@ -42,7 +54,9 @@ async def reopen(tx: Transaction, principal: Principal, task_id: UUID, asked: Re
     expect(card, version=asked.expected_version)
     settled = accepted(rules.reopen(card.status))
     tx.write(queries.CLOSE_SESSIONS, tx.account_id, card.id, ClosedReason.TASK_REOPENED)
-    return await _moved(tx, principal, card, _without_sessions(scene), goal=settled.goal, reason=asked.reason, rule=rule, extra="reopened")
+    return await _moved(
+        tx, principal, card, _without_sessions(scene), goal=settled.goal, reason=asked.reason, rule=rule, extra="reopened"
+    )
 
 
 async def restore(tx: Transaction, principal: Principal, task_id: UUID, asked: Reopening) -> TaskView:
@@ -51,7 +65,9 @@ async def restore(tx: Transaction, principal: Principal, task_id: UUID, asked: R
     rule = _allowed(Action.TASK_RESTORE, principal, card, scene)
     expect(card, version=asked.expected_version)
     settled = accepted(rules.restore(card.status, assignees=scene.assignees))
-    return await _moved(tx, principal, card, _without_sessions(scene), goal=settled.goal, reason=asked.reason, rule=rule, extra="restored")
+    return await _moved(
+        tx, principal, card, _without_sessions(scene), goal=settled.goal, reason=asked.reason, rule=rule, extra="restored"
+    )
 
 
 async def edit(tx: Transaction, principal: Principal, task_id: UUID, change: TaskEdit) -> TaskView:
@@ -162,28 +178,36 @@ def _without_sessions(scene: Scene) -> Scene:
 
 
 def _allowed(action: Action, principal: Principal, card: Card, scene: Scene, *, goal: TaskStatus | None = None) -> str:
-    return policies.require(
-        action, principal=principal, account=scene.account, crew=scene.crew, status=card.status, goal=goal
-    )
+    return policies.require(action, principal=principal, account=scene.account, crew=scene.crew, status=card.status, goal=goal)
 
 
 def expect(card: Card, *, status: TaskStatus | None = None, version: int | None = None) -> None:
     if status is not None and card.status is not status:
         raise VersionConflict(f"the task is {card.status}, not {status}", expected_status=status, status=card.status)
     if version is not None and card.version != version:
-        raise VersionConflict(f"the task has version {card.version}, not {version}", expected_version=version, version=card.version)
+        raise VersionConflict(
+            f"the task has version {card.version}, not {version}", expected_version=version, version=card.version
+        )
 
 
-def accepted(outcome: Move | Illegal | Missing | Closed) -> Move:
+def accepted(outcome: Move | Illegal | Missing) -> Move:
     """The move itself, or the error that a refusal becomes."""
+    if not isinstance(outcome, Move):
+        raise refused(outcome)
+    return outcome
+
+
+def refused(outcome: Illegal | Missing | Closed) -> CallboardError:
     match outcome:
-        case Move():
-            return outcome
-        case Illegal(start, goal, allowed):
-            raise InvalidTransition(f"a task does not go from {start} to {goal}", **{"from": start, "to": goal, "allowed": allowed})
-        case Missing(requirement, detail):
-            raise RequirementFailed(detail, requirement=requirement)
-        case Closed(status):
-            raise InvalidTransition(f"a {status} task keeps its assignees", **{"from": status, "to": status, "allowed": ()})
-
-
+        case Illegal():
+            words = (
+                f"a task does not go from {outcome.start} to {outcome.goal}"
+                if outcome.start
+                else f"no task is born in {outcome.goal}"
+            )
+            return InvalidTransition(words, **{"from": outcome.start, "to": outcome.goal, "allowed": outcome.allowed})
+        case Missing():
+            return RequirementFailed(outcome.detail, requirement=outcome.requirement)
+        case Closed():
+            status = outcome.status
+            return InvalidTransition(f"a {status} task keeps its assignees", **{"from": status, "to": status, "allowed": ()})

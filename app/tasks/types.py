@@ -81,6 +81,9 @@ class PersonFacts(msgspec.Struct, frozen=True, kw_only=True):
     is_subscribed: bool = False
 
 
+Member = AgentFacts | PersonFacts
+
+
 class Card(msgspec.Struct, frozen=True, kw_only=True):
     """A task as it is in the database."""
 
@@ -132,8 +135,16 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(person for person in self.people if person.is_assigned)
 
     @property
+    def assigned(self) -> tuple[Member, ...]:
+        return (*self.assigned_agents, *self.assigned_people)
+
+    @property
+    def everyone(self) -> tuple[Member, ...]:
+        return (*self.crew, *self.people)
+
+    @property
     def assignees(self) -> int:
-        return len(self.assigned_agents) + len(self.assigned_people)
+        return len(self.assigned)
 
 
 class Happening(msgspec.Struct, frozen=True, kw_only=True):

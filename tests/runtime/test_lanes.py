@@ -9,54 +9,60 @@ from app.runtime.worker import Worker
 from tests import make
 
 LANES = [uuid4() for _ in range(20)]
-PRODUCERS, WORKERS, BATCHES = 8, 3, 25
+PRODUCERS, WORKERS, BATCHES, BATCH = 8, 3, 25, 3
+TOTAL = PRODUCERS * BATCHES * BATCH
+
+
+class Witness:
+    """A handler that sees which lanes run at the same time, and in which order."""
+
+    def __init__(self):
+        self.running = Counter()
+        self.overlaps = []
+        self.seen = defaultdict(list)
+
+    async def handle(self, attempt):
+        lane = attempt.claim.lane_id
+        self.running[lane] += 1
+        if self.running[lane] > 1:
+            self.overlaps.append(lane)
+        try:
+            await self.work(attempt)
+        finally:
+            self.running[lane] -= 1
+
+    async def work(self, attempt):
+        await asyncio.sleep(random.uniform(0, 0.004))
+        if random.random() < 0.03:
+            raise Failed(ErrorClass.TRANSIENT, "by chance")
+        self.seen[attempt.claim.lane_id].append(attempt.claim.lane_seq)
+        if random.random() < 0.3:
+            async with attempt.transaction() as tx:
+                attempt.finish(tx)
+
+
+async def produce(database, account):
+    for _ in range(BATCHES):
+        orders = [make.order(lane_id=lane, profile="critical_path") for lane in random.choices(LANES, k=BATCH)]
+        await make.enqueued(database, account, *orders)
+        await asyncio.sleep(random.uniform(0, 0.01))
 
 
 async def test_order_is_kept_and_a_lane_never_runs_twice_at_once(urls, database, admin, account):
-    running = Counter()
-    overlaps = []
-    seen = defaultdict(list)
-
-    async def handle(attempt):
-        lane = attempt.claim.lane_id
-        running[lane] += 1
-        if running[lane] > 1:
-            overlaps.append(lane)
-        try:
-            await asyncio.sleep(random.uniform(0, 0.004))
-            if random.random() < 0.03:
-                raise Failed(ErrorClass.TRANSIENT, "by chance")
-            seen[lane].append(attempt.claim.lane_seq)
-            if random.random() < 0.3:
-                async with attempt.transaction() as tx:
-                    attempt.finish(tx)
-        finally:
-            running[lane] -= 1
-
-    async def produce(name):
-        for place in range(BATCHES):
-            orders = [
-                make.order(lane_id=lane, profile="critical_path", idempotency_key=f"{name}-{place}-{number}")
-                for number, lane in enumerate(random.choices(LANES, k=3))
-            ]
-            await make.enqueued(database, account, *orders)
-            await asyncio.sleep(random.uniform(0, 0.01))
-
+    witness = Witness()
     stop = asyncio.Event()
-    crew = [Worker(database, urls[1], handlers={"test.noop": handle}, slots=10) for _ in range(WORKERS)]
+    crew = [Worker(database, urls[1], handlers={"test.noop": witness.handle}, slots=10) for _ in range(WORKERS)]
     working = [asyncio.create_task(worker.run(stop)) for worker in crew]
-    await asyncio.gather(*[produce(name) for name in range(PRODUCERS)])
-    total = PRODUCERS * BATCHES * 3
+    await asyncio.gather(*[produce(database, account) for _ in range(PRODUCERS)])
 
     async def all_done():
-        return await admin.fetchval("SELECT count(*) FROM runtime_commands WHERE state = 'succeeded'") == total
+        return await admin.fetchval("SELECT count(*) FROM runtime_commands WHERE state = 'succeeded'") == TOTAL
 
     await make.until(all_done)
     stop.set()
     await asyncio.gather(*working)
-    assert overlaps == []
-    assert sum(map(len, seen.values())) == total
-    for seqs in seen.values():
-        assert seqs == list(range(1, len(seqs) + 1))
+    assert witness.overlaps == []
+    assert sum(map(len, witness.seen.values())) == TOTAL
+    assert all(seqs == list(range(1, len(seqs) + 1)) for seqs in witness.seen.values())
     assert sum(worker.fenced for worker in crew) == 0
     assert await admin.fetchval("SELECT bool_and(state = 'idle' AND done_seq = last_seq) FROM runtime_lanes")

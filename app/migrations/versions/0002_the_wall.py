@@ -9,8 +9,22 @@ depends_on = None
 
 APP, RUNTIME, AUTH = "callboard_app", "callboard_runtime", "callboard_auth"
 BOARD = (
-    "people", "api_tokens", "repositories", "executor_profiles", "agents", "agent_sessions", "skills", "agent_skills", "documents",
-    "tasks", "task_assignees", "task_subscribers", "messages", "notifications", "deliveries", "idempotency_records",
+    "people",
+    "api_tokens",
+    "repositories",
+    "executor_profiles",
+    "agents",
+    "agent_sessions",
+    "skills",
+    "agent_skills",
+    "documents",
+    "tasks",
+    "task_assignees",
+    "task_subscribers",
+    "messages",
+    "notifications",
+    "deliveries",
+    "idempotency_records",
     "seed_records",
 )
 LEDGER = ("events", "event_counters", "runtime_commands", "runtime_command_attempts", "runtime_lanes", "runtime_dead_letters")

@@ -1,0 +1,109 @@
+"""A whole board in this process: the real application on a real database, seeded with the shipped crew."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from app import main
+from app.bootstrap import service as bootstrap
+from app.kernel import settings as registry
+from app.kernel.db import Database
+from app.kernel.settings import Settings
+
+SEEDS = registry.ROOT / "seeds"
+OWNER = "owner@example.com"
+
+
+class Board:
+    """`board.as_("engineer")` calls as that agent, `board.person` as the owner; `database` looks behind the routes."""
+
+    def __init__(self, application: Any, database: Database, *, account_id: UUID, tokens: dict[str, str], settings: Settings) -> None:
+        self._application = application
+        self.database = database
+        self.account_id = account_id
+        self.tokens = tokens
+        self.settings = settings
+        self._clients: dict[str, httpx.AsyncClient] = {}
+
+    def as_(self, name: str) -> httpx.AsyncClient:
+        if name not in self._clients:
+            self._clients[name] = self.client(self.tokens[name])
+        return self._clients[name]
+
+    def client(self, token: str | None) -> httpx.AsyncClient:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        transport = httpx.ASGITransport(app=self._application, raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url="http://board", headers=headers, timeout=60)
+
+    @property
+    def person(self) -> httpx.AsyncClient:
+        return self.as_(OWNER)
+
+    async def task(self, **fields: Any) -> dict[str, Any]:
+        answer = await self.person.post("/api/v1/tasks", json={"title": "A task"} | fields)
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+    async def agent_id(self, slug: str) -> str:
+        agents = (await self.person.get("/api/v1/agents")).json()["items"]
+        return next(str(agent["id"]) for agent in agents if agent["slug"] == slug)
+
+    async def close(self) -> None:
+        for client in self._clients.values():
+            await client.aclose()
+
+
+def settings_for(url: str, **fields: str) -> Settings:
+    given = {"DATABASE_URL": url, "CALLBOARD_LOG_LEVEL": "error"} | fields
+    return registry.load(given, None)
+
+
+@asynccontextmanager
+async def opened(
+    url: str, *, account_slug: str | None = None, gateway_url: str | None = None, seeds: Path = SEEDS, **fields: str
+) -> AsyncIterator[Board]:
+    """Seed an account and serve it; with `gateway_url` its agents are woken by prompts."""
+    settings = settings_for(url, **fields)
+    application = main.create_app(settings)
+    async with main.opened(settings, size=8) as database:
+        report = await bootstrap.load(
+            database, settings=settings, directory=seeds, account_slug=account_slug, gateway_url=gateway_url
+        )
+        async with application.app.lifespan():  # type: ignore[attr-defined]
+            board = Board(
+                application, database, account_id=report.account_id, tokens=dict(report.credentials), settings=settings
+            )
+            try:
+                yield board
+            finally:
+                await board.close()
+
+
+@asynccontextmanager
+async def in_own_task(context: Callable[[], AbstractAsyncContextManager[Board]]) -> AsyncIterator[Board]:
+    """Enter and leave in one task, as the application's lifespan wants it; a fixture's two halves are two tasks."""
+    ready: asyncio.Future[Board] = asyncio.get_running_loop().create_future()
+    leave = asyncio.Event()
+
+    async def hold() -> None:
+        try:
+            async with context() as opened:
+                ready.set_result(opened)
+                await leave.wait()
+        except BaseException as error:
+            if not ready.done():
+                ready.set_exception(error)
+            raise
+
+    holding = asyncio.create_task(hold())
+    try:
+        yield await ready
+    finally:
+        leave.set()
+        await asyncio.gather(holding, return_exceptions=not ready.done() or ready.exception() is not None)
