@@ -26,7 +26,7 @@ from app.bootstrap.types import Report
 from app.delivery import commands as delivery
 from app.delivery import render
 from app.events import api as events_api
-from app.kernel import clock, db, logs
+from app.kernel import clock, db, logs, openapi
 from app.kernel.db import Database
 from app.kernel.edge import Board
 from app.kernel.envelope import Identified, on_defect, on_framework, on_refusal
@@ -110,6 +110,7 @@ def create_app(settings: Settings) -> ASGIApp:
         ),
         logging_config=None,
     )
+    openapi.complete(app.openapi_schema)
     return Identified(app)
 
 

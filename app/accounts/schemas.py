@@ -57,3 +57,9 @@ class TokenView(View):
     created_at: datetime
     expires_at: datetime | None
     token: str | None = None
+
+
+class TokenPage(View):
+    items: list[TokenView]
+    next_cursor: str | None
+    limit: int

@@ -14,6 +14,7 @@ from app.agentapi.schemas import WAIT_MOST, Next, WorkView
 from app.agentapi.waiting import Waiting
 from app.kernel import paging
 from app.kernel.edge import JSON, NO_STORE, Call, answered, board, caller, mutate, origin
+from app.kernel.openapi import described
 from app.kernel.types import Principal
 from app.kernel.wire import decode
 from app.policies.verbs import Verb
@@ -33,10 +34,11 @@ def _route(verb: Verb) -> HTTPRouteHandler:
 
     call.__name__ = verb.name.replace("-", "_")
     call.__doc__ = verb.summary
-    return post(f"/agent/{verb.name}", status_code=verb.status, description=verb.summary)(call)
+    shape = described(body=verb.body, view=verb.view, status=verb.status)
+    return post(f"/agent/{verb.name}", status_code=verb.status, description=verb.summary, operation_class=shape)(call)
 
 
-@post("/agent/next", status_code=200)
+@post("/agent/next", status_code=200, operation_class=described(body=Next, view=WorkView))
 async def next_work(request: Call) -> Response[bytes]:
     """What to do now; waits for it, and answers 204 when nothing came."""
     principal = await caller(request, "agent")
@@ -45,7 +47,7 @@ async def next_work(request: Call) -> Response[bytes]:
     return answered(found) if found is not None else Response(b"", status_code=NOTHING, headers=NO_STORE)
 
 
-@get("/agent/next")
+@get("/agent/next", operation_class=described(view=WorkView))
 async def next_work_again(request: Call) -> Response[bytes]:
     """The same with an ETag: an answer that the caller has already is awaited to change, then 304."""
     principal = await caller(request, "agent")

@@ -8,6 +8,7 @@ from app.accounts import queries as accounts
 from app.agents.schemas import AnswerView, Question
 from app.kernel.edge import Call, mutate
 from app.kernel.errors import Invalid, Missing
+from app.kernel.openapi import described
 from app.kernel.transaction import Transaction
 from app.kernel.types import ActorKind, Principal, Role
 from app.policies import rules, service
@@ -69,7 +70,7 @@ def _stand_in(principal: Principal, *, kind: ActorKind, identity: UUID, name: st
     return Principal(kind=kind, id=identity, account_id=principal.account_id, name=name, role=role)
 
 
-@post("/api/v1/policies/explain", status_code=200)
+@post("/api/v1/policies/explain", status_code=200, operation_class=described(body=Question, view=AnswerView))
 async def explained(request: Call) -> Response[bytes]:
     """What would be decided if somebody did something."""
     return await mutate(request, "policies.explain", Question, explain)

@@ -94,3 +94,9 @@ class AnswerView(View):
     detail: str | None = None
     flag: str | None = None
     facts: dict[str, Any] = {}
+
+
+class AgentPage(View):
+    items: list[AgentView]
+    next_cursor: str | None
+    limit: int

@@ -7,13 +7,15 @@ from litestar.params import FromPath
 from msgspec import Meta
 
 from app.events import reading
+from app.events.schemas import EventPage
 from app.kernel import paging
 from app.kernel.edge import Call, identity, read
+from app.kernel.openapi import described
 
 Seq = Annotated[int, Meta(ge=0)]
 
 
-@get("/api/v1/events")
+@get("/api/v1/events", operation_class=described(view=EventPage))
 async def events(request: Call) -> Response[bytes]:
     """Events in commit order behind `after`; `type` keeps those whose type starts with it."""
     seq = paging.asked(request, "after", Seq) or 0
@@ -21,7 +23,7 @@ async def events(request: Call) -> Response[bytes]:
     return await read(request, "events.read", lambda tx, _: reading.after(tx, seq=seq, type_prefix=prefix, limit=limit))
 
 
-@get("/api/v1/tasks/{task_id:str}/events")
+@get("/api/v1/tasks/{task_id:str}/events", operation_class=described(view=EventPage))
 async def of_task(request: Call, task_id: FromPath[str]) -> Response[bytes]:
     """The history of one task."""
     wanted, seq, limit = identity(task_id, kind="task"), paging.asked(request, "after", Seq) or 0, paging.limit(request)

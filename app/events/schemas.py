@@ -29,3 +29,11 @@ class EventView(View):
     payload: dict[str, Any]
     schema_version: int
     at: datetime
+
+
+class EventPage(View):
+    """`next_cursor` is where to go on, also when nothing is there yet."""
+
+    items: list[EventView]
+    next_cursor: str
+    limit: int

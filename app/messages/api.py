@@ -5,13 +5,14 @@ from litestar.params import FromPath
 
 from app.kernel import paging
 from app.kernel.edge import CREATED, Call, identity, mutate, read
+from app.kernel.openapi import described
 from app.messages import service
-from app.messages.schemas import NewMessage
+from app.messages.schemas import MessagePage, MessageView, NewMessage
 
 THREAD = "/api/v1/tasks/{task_id:str}/messages"
 
 
-@post(THREAD, status_code=CREATED)
+@post(THREAD, status_code=CREATED, operation_class=described(body=NewMessage, view=MessageView, status=CREATED))
 async def say(request: Call, task_id: FromPath[str]) -> Response[bytes]:
     """Say something in a task's thread."""
     wanted = identity(task_id, kind="task")
@@ -20,7 +21,7 @@ async def say(request: Call, task_id: FromPath[str]) -> Response[bytes]:
     )
 
 
-@get(THREAD)
+@get(THREAD, operation_class=described(view=MessagePage))
 async def thread(request: Call, task_id: FromPath[str]) -> Response[bytes]:
     """A page of the thread, newest first."""
     wanted, limit, before = identity(task_id, kind="task"), paging.limit(request), paging.cursor(request)

@@ -38,3 +38,9 @@ class LoadedTask(View):
     task: TaskView
     thread: list[MessageView]
     omitted: int
+
+
+class MessagePage(View):
+    items: list[MessageView]
+    next_cursor: str | None
+    limit: int

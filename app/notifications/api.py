@@ -8,15 +8,16 @@ from litestar import Response, get
 
 from app.kernel import paging
 from app.kernel.edge import Call, read
+from app.kernel.openapi import described
 from app.kernel.transaction import Transaction
 from app.kernel.wire import Page, clamped
 from app.notifications import queries
-from app.notifications.schemas import NotificationView
+from app.notifications.schemas import NotificationPage, NotificationView
 
 NEWEST_ID = UUID(int=2**128 - 1)
 
 
-@get("/api/v1/notifications")
+@get("/api/v1/notifications", operation_class=described(view=NotificationPage))
 async def notifications(request: Call) -> Response[bytes]:
     """Who was told what and how it ended, newest first; filters: `task_id`, `recipient_id`."""
     task_id, recipient_id = paging.asked(request, "task_id", UUID), paging.asked(request, "recipient_id", UUID)

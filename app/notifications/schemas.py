@@ -23,3 +23,9 @@ class NotificationView(View):
     command_id: UUID | None
     created_at: datetime
     ended_at: datetime | None
+
+
+class NotificationPage(View):
+    items: list[NotificationView]
+    next_cursor: str | None
+    limit: int

@@ -8,6 +8,7 @@ from litestar import Response, get
 
 from app.kernel.edge import Call, answered, board
 from app.kernel.errors import Unavailable
+from app.kernel.openapi import described
 from app.kernel.wire import View
 from app.observability import queries
 
@@ -30,7 +31,7 @@ class HealthView(View):
     components: dict[str, ComponentView]
 
 
-@get("/ready")
+@get("/ready", operation_class=described(view=ReadyView))
 async def ready(request: Call) -> Response[bytes]:
     """200 once the database answers, 503 otherwise."""
     try:
@@ -41,7 +42,7 @@ async def ready(request: Call) -> Response[bytes]:
     return answered(ReadyView())
 
 
-@get("/health")
+@get("/health", operation_class=described(view=HealthView))
 async def health(request: Call) -> Response[bytes]:
     """Each component with what to do about it; always 200, because the process lives."""
     pools = board(request).database

@@ -160,8 +160,9 @@ _CLOSE = """closed AS (
         last_error_message = coalesce(a.error_message, c.last_error_message)
     FROM asked a WHERE c.account_id = a.account_id AND c.id = a.id AND c.attempt = a.attempt AND c.worker_id = a.worker_id
         AND c.state || '' = 'running' -- so that no index but the key's fits, whatever the statistics say
-    RETURNING c.account_id, c.id, c.attempt, c.state, c.run_at, c.lane_id, c.lane_seq, c.cause_id, c.depth, c.request_id,
-        c.correlation_id, c.type, c.profile, c.payload, c.expires_at, c.actor_kind, c.actor_id, a.outcome, a.error_class, a.error_message, a.event_id, a.event, a.letter_id, a.delay
+    RETURNING c.account_id, c.id, c.attempt, c.state, c.run_at, c.expires_at, c.payload, c.lane_id, c.lane_seq, c.cause_id,
+        c.depth, c.request_id, c.correlation_id, c.type, c.profile, c.actor_kind, c.actor_id, a.outcome, a.error_class,
+        a.error_message, a.event_id, a.event, a.letter_id, a.delay
 ), closed_attempts AS (
     UPDATE runtime_command_attempts t SET completed_at = callboard_now(), outcome = c.outcome, error_class = c.error_class,
         error_message = c.error_message
@@ -174,7 +175,8 @@ _CLOSE = """closed AS (
     ON CONFLICT (account_id, command_id) DO UPDATE SET reason_class = excluded.reason_class, message = excluded.message,
         attempts = excluded.attempts, state = 'open'
 ), lanes AS (
-    SELECT l.account_id, l.id, c.run_at, CASE WHEN c.state IN ('queued', 'retry_scheduled') THEN c.lane_seq - 1 ELSE c.lane_seq END AS done
+    SELECT l.account_id, l.id, c.run_at,
+           c.lane_seq - CASE WHEN c.state IN ('queued', 'retry_scheduled') THEN 1 ELSE 0 END AS done
     FROM closed c JOIN runtime_lanes l ON l.account_id = c.account_id AND l.id = c.lane_id
     ORDER BY l.account_id, l.id FOR UPDATE OF l
 ), laned AS (
@@ -185,17 +187,17 @@ _CLOSE = """closed AS (
     SELECT FROM closed_attempts UNION ALL SELECT FROM laned
 ), followed AS (
     -- Who asked for a command can name another that is to run when this one is given up, whoever gives it up.
-    INSERT INTO runtime_commands (account_id, id, type, profile, state, prio, run_at, idempotency_key, payload, attempt, lost, released,
-        waited, actor_kind, actor_id, trigger_source, cause_id, depth, request_id, correlation_id, created_at, updated_at)
-    SELECT account_id, gen_random_uuid(), payload ->> 'on_give_up', 'standard_async', 'queued', 2, callboard_now(), id || ':' || attempt,
-        jsonb_build_object('payload', payload, 'error_class', error_class, 'attempts', attempt,
+    INSERT INTO runtime_commands (account_id, id, type, profile, state, prio, run_at, idempotency_key, payload, attempt, lost,
+        released, waited, actor_kind, actor_id, trigger_source, cause_id, depth, request_id, correlation_id, created_at, updated_at)
+    SELECT account_id, gen_random_uuid(), payload ->> 'on_give_up', 'standard_async', 'queued', 2, callboard_now(),
+        id || ':' || attempt, jsonb_build_object('payload', payload, 'error_class', error_class, 'attempts', attempt,
             'is_expired', coalesce(expires_at <= callboard_now(), false)),
         0, 0, 0, 0, actor_kind, actor_id, 'give_up', id, depth, request_id, correlation_id, callboard_now(), callboard_now()
     FROM closed WHERE state IN ('failed_terminal', 'dead_lettered') AND payload ? 'on_give_up'
     RETURNING account_id, id, type, profile, cause_id, depth, request_id, correlation_id
 ), told AS (
-    SELECT account_id, id, gen_random_uuid() AS event_id, 'runtime:command:created' AS kind, 0 AS sequence, cause_id, depth, request_id,
-           correlation_id, jsonb_build_object('type', type, 'profile', profile, 'state', 'queued') AS payload
+    SELECT account_id, id, gen_random_uuid() AS event_id, 'runtime:command:created' AS kind, 0 AS sequence, cause_id, depth,
+           request_id, correlation_id, jsonb_build_object('type', type, 'profile', profile, 'state', 'queued') AS payload
     FROM followed
     UNION ALL
     SELECT account_id, id, event_id, event AS kind, attempt * 2 AS sequence, cause_id, depth, request_id, correlation_id,

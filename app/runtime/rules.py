@@ -127,5 +127,5 @@ def share_of_lanes(free: int, *, lanes: bool, commands: bool, turn: int) -> int:
     """How many of the free slots are for lanes; who seemed to have nothing is only probed."""
     if lanes == commands:
         return (free + turn % 2) // 2
-    probe = 1 if free > 1 else int(turn % PROBE_EVERY == 0)
+    probe = int(turn % PROBE_EVERY == 0)
     return free - probe if lanes else probe

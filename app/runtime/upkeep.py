@@ -27,6 +27,7 @@ GONE = (
     TimeoutError,
     asyncpg.OperatorInterventionError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.LockNotAvailableError,
     asyncpg.InvalidAuthorizationSpecificationError,
 )
 # With no statistics, or old ones, the planner would read whole tables to find two hundred rows by key.

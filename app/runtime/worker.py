@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import socket
-from collections import Counter
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -14,15 +13,17 @@ import structlog
 from app.kernel.db import Database
 from app.kernel.errors import Fenced
 from app.kernel.ids import new_id
-from app.runtime import ledger, queries, upkeep
+from app.runtime import ledger, upkeep
 from app.runtime.handlers import Attempt, Handlers, perform
+from app.runtime.intake import Intake
 from app.runtime.ledger import LARGEST_BATCH, Closing
-from app.runtime.rules import PRIORITY_WEIGHTS, profile_of, share_of_lanes, shares
+from app.runtime.rules import profile_of
 from app.runtime.types import Claim, CommandState
 
 POLL_SECONDS = (0.5, 1.0)
 LONGEST_COOLDOWN = 0.020
 SHORTEST_COOLDOWN = 0.001
+SMALLEST_SHARE = 4
 LONGEST_PAUSE = 2.0
 GIVE_BACK_SECONDS = 5.0
 
@@ -83,15 +84,15 @@ class Life:
         self._worker = worker
         self._pool = pool
         self._id = worker_id
+        self._intake = Intake(pool, worker_id)
         self._tasks: set[asyncio.Task[None]] = set()
         self._held = 0
         self._closings: list[Closing] = []
         self._stirred = asyncio.Event()
         self._due = asyncio.Event()
         self._is_giving_back = False
-        self._turn = 0
-        self._active: frozenset[int] = frozenset()
-        self._lanes_active = False
+        self._is_saving = False
+        self._crash: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def stir(self) -> None:
         """There may be work, or room for it."""
@@ -106,17 +107,15 @@ class Life:
         ]
         work = asyncio.create_task(self._work(stop))
         try:
-            done, _ = await asyncio.wait([work, *sides], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait([work, *sides, self._crash], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
-            if work not in done:
-                raise RuntimeError("a side task of the worker ended")
         except asyncio.CancelledError:
             work.cancel()
             await self._give_back()
             raise
         finally:
-            await _ended([work, *sides, *self._tasks])
+            await _all_ended([work, *sides, *self._tasks])
 
     async def _work(self, stop: asyncio.Event) -> None:
         told = asyncio.create_task(self._hear_stop(stop))
@@ -133,59 +132,43 @@ class Life:
         self.stir()
 
     async def _claim_until(self, stop: asyncio.Event) -> None:
-        cooldown = 0.0
+        cooldown, was_stirred = 0.0, False
         while not stop.is_set():
             self._stirred.clear()
-            claimed = await self._claim()
-            cooldown = 0.0 if claimed or self._is_full() else min(max(cooldown * 2, SHORTEST_COOLDOWN), LONGEST_COOLDOWN)
-            if not self._is_full() and (self._active or self._lanes_active):
-                continue
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stirred.wait(), random.uniform(*POLL_SECONDS))  # noqa: S311
-            # A fleet that hears the same wake-up must not stampede for one command.
-            await asyncio.sleep(random.uniform(0, cooldown))  # noqa: S311
+            free = self._worker.slots - self._held
+            claims = await self._intake.claim(free) if free and not self._is_about_to_free(free) else []
+            self._start(claims)
+            if claims or not was_stirred:
+                cooldown = 0.0
+            elif free:
+                cooldown = min(max(cooldown * 2, SHORTEST_COOLDOWN), LONGEST_COOLDOWN)
+            if not claims or not self._intake.may_have_more:
+                was_stirred = await self._is_stirred_within(random.uniform(*POLL_SECONDS))  # noqa: S311
+                # A fleet that hears the same wake-up must not stampede for one command.
+                await asyncio.sleep(random.uniform(0, cooldown))  # noqa: S311
 
-    def _is_full(self) -> bool:
-        return self._held >= self._worker.slots
+    def _is_about_to_free(self, free: int) -> bool:
+        """Whether slots that are being saved will soon allow for a larger claim."""
+        return self._is_saving and free * SMALLEST_SHARE < self._worker.slots
 
-    async def _claim(self) -> int:
-        """Fill the free slots; `_active` and `_lanes_active` tell afterwards where there may be more."""
-        free = min(self._worker.slots - self._held, LARGEST_BATCH)
-        if free <= 0:
-            return 0
-        if not self._active and not self._lanes_active:
-            where = await self._pool.fetchrow(queries.WHERE_IS_WORK, list(PRIORITY_WEIGHTS))
-            self._active, self._lanes_active = frozenset(where["prios"]), where["is_in_lanes"]
-            if not self._active and not self._lanes_active:
-                return 0
-        self._turn += 1
-        of_lanes = share_of_lanes(free, lanes=self._lanes_active, commands=bool(self._active), turn=self._turn)
-        found = await self._claim_lanes(of_lanes) if of_lanes else 0
-        return found + (await self._claim_commands(free - of_lanes) if free > of_lanes else 0)
-
-    async def _claim_lanes(self, wanted: int) -> int:
-        claims = await ledger.claim_lanes(self._pool, self._id, wanted=wanted)
-        self._lanes_active = len(claims) == wanted
-        self._start(claims)
-        return len(claims)
-
-    async def _claim_commands(self, free: int) -> int:
-        wanted = shares(free, active=self._active, turn=self._turn)
-        found = await ledger.claim_commands(self._pool, self._id, wanted=wanted)
-        counts = Counter(prio for _, prio in found)
-        full = {prio for prio, most in wanted.items() if 0 < most <= counts[prio]}
-        self._active = frozenset(full | {prio for prio in self._active if not wanted[prio]})
-        self._start([claim for claim, _ in found])
-        return len(found)
+    async def _is_stirred_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stirred.wait(), seconds)
+        return self._stirred.is_set()
 
     def _start(self, claims: list[Claim]) -> None:
         self._held += len(claims)
         for claim in claims:
             task = asyncio.create_task(self._attempt(claim))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self._ended)
         if claims:
             upkeep.tell(self._worker.database.wakes, {claim.account_id for claim in claims})
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) and not self._crash.done():
+            self._crash.set_exception(error)
 
     async def _attempt(self, claim: Claim) -> None:
         worker = self._worker
@@ -226,7 +209,9 @@ class Life:
             self._due.clear()
             while self._closings:
                 batch, self._closings = self._closings[:LARGEST_BATCH], self._closings[LARGEST_BATCH:]
+                self._is_saving = True
                 saved = await ledger.close(self._pool, batch)
+                self._is_saving = False
                 self._closed(batch, saved)
 
     def _closed(self, batch: list[Closing], saved: set[tuple[UUID, UUID]]) -> None:
@@ -242,6 +227,8 @@ class Life:
 
     async def _give_back(self) -> None:
         """Cancel what still runs and release it, so that others need not wait for the reaper."""
+        # A task that was not begun could not say that it was cancelled.
+        await asyncio.sleep(0)
         self._is_giving_back = True
         for task in self._tasks:
             task.cancel()
@@ -249,11 +236,10 @@ class Life:
         latest = clock() + GIVE_BACK_SECONDS
         while self._held and clock() < latest:
             self._stirred.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stirred.wait(), 0.1)
+            await self._is_stirred_within(0.1)
 
 
-async def _ended(tasks: list[asyncio.Task[None]]) -> None:
+async def _all_ended(tasks: list[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

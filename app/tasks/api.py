@@ -5,21 +5,22 @@ from litestar.params import FromPath
 
 from app.kernel import paging
 from app.kernel.edge import CREATED, Call, identity, mutate, read
+from app.kernel.openapi import described
 from app.tasks import assigning, reading, service
-from app.tasks.schemas import Assignment, NewTask, Reopening, StatusChange, TaskEdit
+from app.tasks.schemas import Assignment, NewTask, Reopening, StatusChange, TaskEdit, TaskPage, TaskView
 from app.tasks.types import TaskStatus
 
 TASKS = "/api/v1/tasks"
 TASK = "/api/v1/tasks/{task_id:str}"
 
 
-@post(TASKS, status_code=CREATED)
+@post(TASKS, status_code=CREATED, operation_class=described(body=NewTask, view=TaskView, status=CREATED))
 async def create(request: Call) -> Response[bytes]:
     """Put a task on the board."""
     return await mutate(request, "task.create", NewTask, assigning.create, status=CREATED)
 
 
-@get(TASKS)
+@get(TASKS, operation_class=described(view=TaskPage))
 async def newest(request: Call) -> Response[bytes]:
     """A page of tasks, newest first; filters: `status`, `assignee` (a slug), `limit`, `cursor`."""
     status, assignee = paging.asked(request, "status", TaskStatus), paging.asked(request, "assignee", str)
@@ -29,37 +30,37 @@ async def newest(request: Call) -> Response[bytes]:
     )
 
 
-@get(TASK)
+@get(TASK, operation_class=described(view=TaskView))
 async def one(request: Call, task_id: FromPath[str]) -> Response[bytes]:
     wanted = identity(task_id, kind="task")
     return await read(request, "task.read", lambda tx, _: reading.one(tx, wanted))
 
 
-@patch(TASK)
+@patch(TASK, operation_class=described(body=TaskEdit, view=TaskView))
 async def edit(request: Call, task_id: FromPath[str]) -> Response[bytes]:
     wanted = identity(task_id, kind="task")
     return await mutate(request, "task.update", TaskEdit, lambda tx, who, body: service.edit(tx, who, wanted, body))
 
 
-@post(f"{TASK}/status", status_code=200)
+@post(f"{TASK}/status", status_code=200, operation_class=described(body=StatusChange, view=TaskView))
 async def move(request: Call, task_id: FromPath[str]) -> Response[bytes]:
     wanted = identity(task_id, kind="task")
     return await mutate(request, "task.move", StatusChange, lambda tx, who, body: service.move(tx, who, wanted, body))
 
 
-@post(f"{TASK}/assign", status_code=200)
+@post(f"{TASK}/assign", status_code=200, operation_class=described(body=Assignment, view=TaskView))
 async def assign(request: Call, task_id: FromPath[str]) -> Response[bytes]:
     wanted = identity(task_id, kind="task")
     return await mutate(request, "task.assign", Assignment, lambda tx, who, body: assigning.assign(tx, who, wanted, body))
 
 
-@post(f"{TASK}/reopen", status_code=200)
+@post(f"{TASK}/reopen", status_code=200, operation_class=described(body=Reopening, view=TaskView))
 async def reopen(request: Call, task_id: FromPath[str]) -> Response[bytes]:
     wanted = identity(task_id, kind="task")
     return await mutate(request, "task.reopen", Reopening, lambda tx, who, body: service.reopen(tx, who, wanted, body))
 
 
-@post(f"{TASK}/restore", status_code=200)
+@post(f"{TASK}/restore", status_code=200, operation_class=described(body=Reopening, view=TaskView))
 async def restore(request: Call, task_id: FromPath[str]) -> Response[bytes]:
     wanted = identity(task_id, kind="task")
     return await mutate(request, "task.restore", Reopening, lambda tx, who, body: service.restore(tx, who, wanted, body))

@@ -122,3 +122,9 @@ class TaskView(View):
     last_message_at: datetime | None = None
     completed_at: datetime | None = None
     archived_at: datetime | None = None
+
+
+class TaskPage(View):
+    items: list[TaskView]
+    next_cursor: str | None
+    limit: int

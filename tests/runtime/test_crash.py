@@ -16,6 +16,8 @@ from tests import make
 
 CRASH_WORKER = Path(__file__).with_name("crash_worker.py")
 EFFECTS = "CREATE TABLE effects (account_id uuid, command_id uuid); GRANT INSERT ON effects TO callboard_app"
+END_LOCK_HOLDERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
+    AND application_name = 'callboard-direct' AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')"""
 KILLS, EFFECTS_WANTED = 8, 1500
 
 
@@ -171,10 +173,7 @@ async def test_a_lost_connection_starts_a_new_life(database, urls, admin, accoun
     async def slow(attempt):
         lives.append(attempt.worker_id)
         if len(lives) == 1:
-            await admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'callboard-direct' AND pid IN "
-                "(SELECT pid FROM pg_locks WHERE locktype = 'advisory')"
-            )
+            await make.execute(urls[0], END_LOCK_HOLDERS)
             await asyncio.sleep(60)
 
     stop = asyncio.Event()

@@ -1,0 +1,72 @@
+"""The OpenAPI document: bodies and views, described from the same types that the routes decode and encode."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from litestar.openapi.spec import OpenAPI, OpenAPIMediaType, OpenAPIResponse, Operation, RequestBody
+from litestar.openapi.spec.base import BaseSchemaObject
+
+from app.kernel.wire import View
+
+JSON = "application/json"
+REFERENCE = "#/components/schemas/{name}"
+_described: list[Any] = []
+
+
+class ErrorView(View):
+    contract_version: str
+    code: str
+    message: str
+    details: dict[str, Any]
+    request_id: str
+
+
+class EnvelopeView(View):
+    """Every answer that is no success."""
+
+    ok: bool
+    error: ErrorView
+    correlation_id: str
+
+
+@dataclass
+class _Raw(BaseSchemaObject):
+    """A JSON Schema that is ready as it is."""
+
+    value: dict[str, Any]
+
+    def to_schema(self) -> dict[str, Any]:
+        return self.value
+
+
+def described(*, body: Any = None, view: Any = None, status: int = 200) -> type[Operation]:
+    """How a route is described: the body that it decodes, the view that it answers, and the envelope otherwise."""
+    kinds = [kind for kind in (body, view, EnvelopeView) if kind is not None]
+    _described.extend(kinds)
+    (*schemas,), _ = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
+    by_kind = dict(zip(map(id, kinds), schemas, strict=True))
+
+    @dataclass
+    class Described(Operation):
+        def __post_init__(self) -> None:
+            if body is not None:
+                self.request_body = RequestBody(content=_content(by_kind[id(body)]), required=True)
+            success = None if view is None else _content(by_kind[id(view)])
+            self.responses = {
+                str(status): OpenAPIResponse(description="Done.", content=success),
+                "default": OpenAPIResponse(description="Refused, with the reason.", content=_content(by_kind[id(EnvelopeView)])),
+            }
+
+    return Described
+
+
+def complete(document: OpenAPI) -> None:
+    """Add the named schemas that the described routes refer to; the framework keeps only its own."""
+    kinds = list({id(kind): kind for kind in _described}.values())
+    _, named = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
+    document.components.schemas |= {name: _Raw(schema) for name, schema in named.items()}  # type: ignore[misc]
+
+
+def _content(schema: dict[str, Any]) -> dict[str, OpenAPIMediaType]:
+    return {JSON: OpenAPIMediaType(schema=_Raw(schema))}  # type: ignore[arg-type]
