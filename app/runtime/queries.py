@@ -79,8 +79,7 @@ FROM claimed"""
 
 # $1 worker, $2 ids for the events, $3 priority classes, $4 how many of each.
 CLAIM = f"""WITH picked AS (
-    SELECT c.account_id, c.id, NULL::bigint AS lane_epoch FROM unnest($3::smallint[], $4::int[]) AS k (prio, many)
-    CROSS JOIN LATERAL (
+    SELECT c.account_id, c.id, NULL::bigint AS lane_epoch FROM unnest($3::smallint[], $4::int[]) k (prio, many) CROSS JOIN LATERAL (
         SELECT account_id, id FROM runtime_commands
         WHERE prio = k.prio AND lane_id IS NULL AND state IN ('queued', 'retry_scheduled') AND run_at <= callboard_now()
         ORDER BY run_at, id LIMIT k.many FOR UPDATE SKIP LOCKED
@@ -130,8 +129,8 @@ SELECT EXISTS (SELECT FROM runtime_lanes WHERE state = 'ready' AND ready_at <= c
 FINISH_ONE = Write(
     "finished",
     """finishing AS (
-        UPDATE runtime_commands SET state = 'succeeded', result = $5::jsonb, finished_at = callboard_now(),
-            updated_at = callboard_now()
+        UPDATE runtime_commands
+        SET state = 'succeeded', result = $5::jsonb, finished_at = callboard_now(), updated_at = callboard_now()
         WHERE account_id = $1 AND id = $2 AND attempt = $3 AND worker_id = $4 AND state = 'running'{after}
         RETURNING lane_seq
     ), finished_attempt AS (
@@ -164,8 +163,8 @@ _CLOSE = """closed AS (
         c.depth, c.request_id, c.correlation_id, c.type, c.profile, c.actor_kind, c.actor_id, a.outcome, a.error_class,
         a.error_message, a.event_id, a.event, a.letter_id, a.delay
 ), closed_attempts AS (
-    UPDATE runtime_command_attempts t SET completed_at = callboard_now(), outcome = c.outcome, error_class = c.error_class,
-        error_message = c.error_message
+    UPDATE runtime_command_attempts t
+    SET completed_at = callboard_now(), outcome = c.outcome, error_class = c.error_class, error_message = c.error_message
     FROM closed c WHERE t.account_id = c.account_id AND t.command_id = c.id AND t.attempt = c.attempt RETURNING 1
 ), buried AS (
     INSERT INTO runtime_dead_letters (account_id, id, command_id, reason_class, message, attempts, eligible_for_replay,
@@ -175,8 +174,7 @@ _CLOSE = """closed AS (
     ON CONFLICT (account_id, command_id) DO UPDATE SET reason_class = excluded.reason_class, message = excluded.message,
         attempts = excluded.attempts, state = 'open'
 ), lanes AS (
-    SELECT l.account_id, l.id, c.run_at,
-           c.lane_seq - CASE WHEN c.state IN ('queued', 'retry_scheduled') THEN 1 ELSE 0 END AS done
+    SELECT l.account_id, l.id, c.run_at, c.lane_seq - (c.state IN ('queued', 'retry_scheduled'))::int AS done
     FROM closed c JOIN runtime_lanes l ON l.account_id = c.account_id AND l.id = c.lane_id
     ORDER BY l.account_id, l.id FOR UPDATE OF l
 ), laned AS (
@@ -188,7 +186,8 @@ _CLOSE = """closed AS (
 ), followed AS (
     -- Who asked for a command can name another that is to run when this one is given up, whoever gives it up.
     INSERT INTO runtime_commands (account_id, id, type, profile, state, prio, run_at, idempotency_key, payload, attempt, lost,
-        released, waited, actor_kind, actor_id, trigger_source, cause_id, depth, request_id, correlation_id, created_at, updated_at)
+        released, waited, actor_kind, actor_id, trigger_source, cause_id, depth, request_id, correlation_id, created_at,
+        updated_at)
     SELECT account_id, gen_random_uuid(), payload ->> 'on_give_up', 'standard_async', 'queued', 2, callboard_now(),
         id || ':' || attempt, jsonb_build_object('payload', payload, 'error_class', error_class, 'attempts', attempt,
             'is_expired', coalesce(expires_at <= callboard_now(), false)),
