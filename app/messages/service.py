@@ -33,6 +33,8 @@ async def post(
         return said
     names = rules.mentions(content)
     card, scene = await scenes.load(tx, principal, task_id, names=names)
+    if answers is not None:
+        scene = _invited(scene, principal)
     rule = policies.require(Action.TASK_MESSAGE, principal=principal, account=scene.account, crew=scene.crew, status=card.status)
     mentioned = _mentioned(principal, scene, names)
     causes = depth_of(scene, principal) if depth is None else depth
@@ -60,6 +62,12 @@ async def _said_already(tx: Transaction, principal: Principal, task_id: UUID, an
         raise Missing.thing("notification", answers)
     row = await tx.row(queries.ANSWER_TO, tx.account_id, answers)
     return view(row) if row else None
+
+
+def _invited(scene: Scene, principal: Principal) -> Scene:
+    """Who was notified may answer, whatever has become of the task since."""
+    crew = tuple(msgspec.structs.replace(one, is_subscribed=True) if one.id == principal.id else one for one in scene.crew)
+    return msgspec.structs.replace(scene, crew=crew)
 
 
 def _mentioned(principal: Principal, scene: Scene, names: tuple[str, ...]) -> frozenset[UUID]:

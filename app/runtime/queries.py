@@ -79,7 +79,8 @@ FROM claimed"""
 
 # $1 worker, $2 ids for the events, $3 priority classes, $4 how many of each.
 CLAIM = f"""WITH picked AS (
-    SELECT c.account_id, c.id, NULL::bigint AS lane_epoch FROM unnest($3::smallint[], $4::int[]) k (prio, many) CROSS JOIN LATERAL (
+    SELECT c.account_id, c.id, NULL::bigint AS lane_epoch
+    FROM unnest($3::smallint[], $4::int[]) k (prio, many) CROSS JOIN LATERAL (
         SELECT account_id, id FROM runtime_commands
         WHERE prio = k.prio AND lane_id IS NULL AND state IN ('queued', 'retry_scheduled') AND run_at <= callboard_now()
         ORDER BY run_at, id LIMIT k.many FOR UPDATE SKIP LOCKED

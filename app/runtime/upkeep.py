@@ -31,7 +31,7 @@ GONE = (
     asyncpg.InvalidAuthorizationSpecificationError,
 )
 # With no statistics, or old ones, the planner would read whole tables to find two hundred rows by key.
-PLANNER = "enable_seqscan=off&enable_hashjoin=off&enable_mergejoin=off"
+PLANNER = "plan_cache_mode=force_generic_plan&enable_seqscan=off&enable_hashjoin=off&enable_mergejoin=off"
 POOL_SIZE = 3
 # An advisory lock is a signed 64-bit number; these bits of a UUIDv7 are random.
 LOCK_BITS = 2**62 - 1
