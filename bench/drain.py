@@ -22,8 +22,9 @@ from app.runtime.worker import Worker
 
 ORIGIN = Origin(request_id="bench", correlation_id="bench", source="bench")
 BATCH = 100
-LANES = 200
-SLOTS = 200
+LANES = 400
+ROUNDS = 3
+SLOTS = 400
 ACCOUNT = "INSERT INTO accounts (id, slug, name, version) VALUES ($1, $2, 'Bench', 1)"
 BARE_TABLES = """
 DROP TABLE IF EXISTS bare_attempts, bare_commands;
@@ -48,19 +49,21 @@ UPDATE bare_attempts t SET completed_at = now() FROM closed c WHERE t.command_id
 
 
 async def run(url: str, admin_url: str, count: int = 20_000) -> dict[str, float]:
-    """Measure, print a table, and answer commands per second and the two ratios."""
-    rates = {"bare": await _bare(admin_url, count)}
+    """Measure, print a table, and answer commands per second and the two ratios; of each the best of some rounds."""
+    best = {"bare": 0.0, "commands": 0.0, "lanes": 0.0}
     wakes = Wakes(lambda: db.direct(url, role=db.APP_ROLE))
     running = asyncio.create_task(wakes.run())
     try:
         async with db.opened(url, size=8, wakes=wakes, subscribers={}) as database:
-            rates["commands"] = await _drain(database, url, admin_url, count=count, lanes=[None])
-            rates["lanes"] = await _drain(database, url, admin_url, count=count, lanes=[uuid4() for _ in range(LANES)])
+            for _ in range(ROUNDS):
+                best["bare"] = max(best["bare"], await _bare(admin_url, count))
+                for name, many in (("commands", 0), ("lanes", LANES)):
+                    best[name] = max(best[name], await _drain(database, url, admin_url, count=count, lanes=many))
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-    _print(rates)
-    return rates | {f"{name}_ratio": rates[name] / rates["bare"] for name in ("commands", "lanes")}
+    _print(best)
+    return best | {f"{name}_ratio": best[name] / best["bare"] for name in ("commands", "lanes")}
 
 
 def _print(rates: dict[str, float]) -> None:
@@ -83,12 +86,13 @@ async def _bare(admin_url: str, count: int) -> float:
         await connection.close()
 
 
-async def _drain(database: Database, url: str, admin_url: str, *, count: int, lanes: list[UUID | None]) -> float:
+async def _drain(database: Database, url: str, admin_url: str, *, count: int, lanes: int) -> float:
     account_id = await _account(admin_url)
+    ids: list[UUID | None] = [uuid4() for _ in range(lanes)] or [None]
     for start in range(0, count, 1000):
         async with database.transaction(account_id, origin=ORIGIN) as tx:
             for place in range(start, min(start + 1000, count)):
-                order = Order(type="bench.noop", idempotency_key=str(place), payload={}, lane_id=lanes[place % len(lanes)])
+                order = Order(type="bench.noop", idempotency_key=str(place), payload={}, lane_id=ids[place % len(ids)])
                 enqueue(tx, order, actor=None)
     return await _worked(database, url, count)
 

@@ -76,7 +76,7 @@ async def _awaited(
     clock = asyncio.get_running_loop().time
     until = clock() + min(asked.wait, WAIT_MOST)
     acks: list[Any] = asked.ack
-    with waiting.place(principal.account_id) as woken:
+    with waiting.place(principal.account_id, principal.id) as woken:
         while True:
             woken.clear()
             found = await _looked(request, principal, acks)

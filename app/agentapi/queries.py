@@ -17,7 +17,7 @@ OFFER = Write(
     )""",
 )
 SELF = """
-SELECT a.reach, c.settings::text AS settings, callboard_now() AS now
+SELECT a.id, a.slug, a.name, a.role, a.flags::text AS flags, a.reach, c.settings::text AS settings
 FROM agents a JOIN accounts c ON c.id = a.account_id WHERE a.account_id = $1 AND a.id = $2
 """
 # What was begun comes before what was not; then priority, then age.
@@ -27,9 +27,11 @@ JOIN tasks t ON t.account_id = x.account_id AND t.id = x.task_id
 WHERE x.account_id = $1 AND x.agent_id = $2 AND x.removed_at IS NULL AND t.status IN ('in_progress', 'assigned')
 ORDER BY (t.status = 'in_progress') DESC, t.priority, t.id LIMIT 1
 """
+# With the agents that worked on each, who may be barred from closing it.
 IN_REVIEW = """
-SELECT t.id, t.status, t.version FROM tasks t
-WHERE t.account_id = $1 AND t.status = 'review' ORDER BY t.priority, t.id LIMIT 20
+SELECT t.id, ARRAY(SELECT x.agent_id FROM task_assignees x
+                   WHERE x.account_id = $1 AND x.task_id = t.id AND x.agent_id IS NOT NULL AND x.acted_at IS NOT NULL) AS acted
+FROM tasks t WHERE t.account_id = $1 AND t.status = 'review' ORDER BY t.priority, t.id LIMIT 200
 """
 UNASSIGNED = """
 SELECT t.id, t.status, t.version FROM tasks t
@@ -43,12 +45,4 @@ WHERE t.account_id = $1 AND (t.status = 'blocked' OR t.status IN ('review', 'in_
   AND t.updated_at <= callboard_now() - make_interval(secs => $2)
 ORDER BY t.priority, t.id LIMIT 1
 """
-CREW = """
-SELECT a.id, a.slug, a.name, a.role, a.flags::text AS flags, coalesce(x.is_assigned, false) AS is_assigned,
-    coalesce(x.has_acted, false) AS has_acted
-FROM agents a
-LEFT JOIN (SELECT agent_id, bool_or(removed_at IS NULL) AS is_assigned, bool_or(acted_at IS NOT NULL) AS has_acted
-           FROM task_assignees WHERE account_id = $1 AND task_id = $2 AND agent_id IS NOT NULL GROUP BY agent_id
-          ) x ON x.agent_id = a.id
-WHERE a.account_id = $1 AND a.retired_at IS NULL
-"""
+CREW = "SELECT id, slug, name, role, flags::text AS flags FROM agents WHERE account_id = $1 AND retired_at IS NULL"

@@ -12,8 +12,9 @@ from app.kernel.errors import Missing
 from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
 from app.notifications import queries as notifications
+from app.policies.capabilities import effective
 from app.policies.closing import closers
-from app.policies.types import AccountPolicy, AgentFacts, Flags
+from app.policies.types import AccountPolicy, AgentFacts, Flag, Flags
 from app.tasks import reading
 from app.tasks.types import TaskStatus
 
@@ -39,7 +40,10 @@ async def work(tx: Transaction, principal: Principal) -> WorkView | None:
         reason = WorkReason.IN_PROGRESS if own["status"] == TaskStatus.IN_PROGRESS else WorkReason.ASSIGNED
         return await _task(tx, own["id"], reason)
     account = msgspec.json.decode(me["settings"], type=AccountPolicy)
-    return await _office(tx, principal, account)
+    policy = effective(_facts(me), account)
+    if policy.is_orchestrator or policy.allows(Flag.IS_REVIEWER):
+        return await _office(tx, principal, account)
+    return None
 
 
 async def _notice(tx: Transaction, principal: Principal) -> WorkView | None:
@@ -53,10 +57,8 @@ async def _notice(tx: Transaction, principal: Principal) -> WorkView | None:
 
 
 async def _office(tx: Transaction, principal: Principal, account: AccountPolicy) -> WorkView | None:
-    for row in await tx.rows(queries.IN_REVIEW, tx.account_id):
-        crew = [_facts(one) for one in await tx.rows(queries.CREW, tx.account_id, row["id"])]
-        if principal.id in closers(crew, account).ids:
-            return await _task(tx, row["id"], WorkReason.REVIEW_WANTED)
+    if (closable := await _closable(tx, principal, account)) is not None:
+        return await _task(tx, closable, WorkReason.REVIEW_WANTED)
     if principal.id != account.orchestrator_agent_id:
         return None
     if row := await tx.row(queries.UNASSIGNED, tx.account_id):
@@ -66,8 +68,20 @@ async def _office(tx: Transaction, principal: Principal, account: AccountPolicy)
     return None
 
 
+async def _closable(tx: Transaction, principal: Principal, account: AccountPolicy) -> UUID | None:
+    """The first task in review that this agent may close."""
+    waiting = await tx.rows(queries.IN_REVIEW, tx.account_id)
+    crew = [_facts(row) for row in await tx.rows(queries.CREW, tx.account_id)] if waiting else []
+    for row in waiting:
+        seen = [msgspec.structs.replace(one, has_acted=one.id in row["acted"]) for one in crew]
+        if principal.id in closers(seen, account).ids:
+            return UUID(int=row["id"].int)
+    return None
+
+
 def _facts(row: Any) -> AgentFacts:
-    return AgentFacts(**(dict(row) | {"flags": msgspec.json.decode(row["flags"], type=Flags)}))
+    flags = msgspec.json.decode(row["flags"], type=Flags)
+    return AgentFacts(id=row["id"], slug=row["slug"], name=row["name"], role=row["role"], flags=flags)
 
 
 async def _task(tx: Transaction, task_id: UUID, reason: WorkReason) -> WorkView:

@@ -16,31 +16,27 @@ SAFETY_SECONDS = 3.0
 
 
 class Waiting:
-    """The agents of one process that wait, by account."""
+    """The agents of one process that wait: a notification wakes its recipient, a change of the account's log is the safety."""
 
     def __init__(self, runtime_pool: Any, *, wakes: Wakes) -> None:
         self._pool = runtime_pool
-        self._waiters: dict[str, set[asyncio.Event]] = defaultdict(set)
-        self._accounts: dict[UUID, int] = {}
+        self._agents: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._accounts: dict[UUID, set[asyncio.Event]] = defaultdict(set)
         self._pulses: dict[UUID, int] = {}
         wakes.on_heard(self._heard)
         wakes.on_lost(self._everybody)
 
     @contextmanager
-    def place(self, account_id: UUID) -> Iterator[asyncio.Event]:
-        """An event that is set whenever something happens in the account."""
+    def place(self, account_id: UUID, agent_id: UUID) -> Iterator[asyncio.Event]:
+        """An event that is set when there may be something new for the agent."""
         event = asyncio.Event()
-        subject = str(account_id)
-        self._waiters[subject].add(event)
-        self._accounts[account_id] = self._accounts.get(account_id, 0) + 1
+        self._agents[str(agent_id)].add(event)
+        self._accounts[account_id].add(event)
         try:
             yield event
         finally:
-            self._waiters[subject].discard(event)
-            self._accounts[account_id] -= 1
-            if not self._accounts[account_id]:
-                self._waiters.pop(subject, None)
-                self._accounts.pop(account_id)
+            _left(self._agents, str(agent_id), event)
+            if _left(self._accounts, account_id, event):
                 self._pulses.pop(account_id, None)
 
     def _heard(self, channel: str, subjects: frozenset[str]) -> None:
@@ -50,11 +46,11 @@ class Waiting:
             self._everybody()
             return
         for subject in subjects:
-            for event in self._waiters.get(subject, ()):
+            for event in self._agents.get(subject, ()):
                 event.set()
 
     def _everybody(self) -> None:
-        for events in self._waiters.values():
+        for events in self._accounts.values():
             for event in events:
                 event.set()
 
@@ -71,5 +67,14 @@ class Waiting:
             before = self._pulses.get(row["account_id"])
             self._pulses[row["account_id"]] = row["last_seq"]
             if before is not None and before != row["last_seq"]:
-                for event in self._waiters.get(str(row["account_id"]), ()):
+                for event in self._accounts.get(row["account_id"], ()):
                     event.set()
+
+
+def _left(places: dict[Any, set[asyncio.Event]], key: Any, event: asyncio.Event) -> bool:
+    """Give the place up; True when it was the last one under its key."""
+    places[key].discard(event)
+    if places[key]:
+        return False
+    del places[key]
+    return True

@@ -61,12 +61,13 @@ COUNT_SEND = Write(
         UPDATE deliveries SET sends = sends + 1 WHERE account_id = $1 AND notification_id = $2 RETURNING 1
     )""",
 )
+# Only the latest send may answer, so that a worker that was taken for dead writes nothing.
 KEEP_ANSWER = Write(
     "answer_kept",
     """answer_kept AS (
         UPDATE deliveries SET answer = $3, answer_status = $4, answer_type = $5, usage = $6::text::jsonb,
             answered_at = callboard_now()
-        WHERE account_id = $1 AND notification_id = $2 RETURNING 1
+        WHERE account_id = $1 AND notification_id = $2 AND sends = $7 RETURNING 1
     )""",
 )
 # The silent answer is dropped, so that the next attempt asks again.
@@ -74,6 +75,6 @@ COUNT_SILENCE = Write(
     "silence_counted",
     """silence_counted AS (
         UPDATE deliveries SET silences = silences + 1, answer = NULL, answer_status = NULL, answer_type = NULL
-        WHERE account_id = $1 AND notification_id = $2 RETURNING 1
+        WHERE account_id = $1 AND notification_id = $2 AND silences = $3 RETURNING 1
     )""",
 )

@@ -39,6 +39,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     session_key: str
     profile_url: str | None
     request: bytes
+    sends: int
     silences: int
     depth: int
     wanted: bool
@@ -97,6 +98,7 @@ def _ready(tx: Transaction, row: Any, request: bytes) -> Ready:
         session_key=row["session_key"],
         profile_url=row["profile_url"],
         request=request,
+        sends=(row["sends"] or 0) + (row["answer"] is None),
         silences=row["silences"] or 0,
         depth=row["depth"],
         wanted=wants_answer(NotificationType(row["type"]), author_kind=AuthorKind(row["actor_kind"])),
@@ -123,7 +125,8 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 def keep_answer(tx: Transaction, ready: Ready, raw: RawAnswer, parsed: ParsedAnswer) -> None:
     """Commit what the gateway said before anything is made of it."""
     usage = msgspec.json.encode(dict(parsed.usage)).decode()
-    tx.write(queries.KEEP_ANSWER, tx.account_id, ready.notification_id, raw.body, raw.status, raw.content_type, usage, expect=1)
+    heard = (raw.body, raw.status, raw.content_type, usage)
+    tx.write(queries.KEEP_ANSWER, tx.account_id, ready.notification_id, *heard, ready.sends, expect=1)
 
 
 async def settle(tx: Transaction, ready: Ready, parsed: ParsedAnswer, *, attempt: int) -> AfterSilence:
@@ -140,7 +143,7 @@ async def settle(tx: Transaction, ready: Ready, parsed: ParsedAnswer, *, attempt
         return AfterSilence.DELIVERED
     outcome = after_silence(ready.silences + 1, wanted=ready.wanted)
     if outcome is AfterSilence.RETRY:
-        tx.write(queries.COUNT_SILENCE, tx.account_id, ready.notification_id, expect=1)
+        tx.write(queries.COUNT_SILENCE, tx.account_id, ready.notification_id, ready.silences, expect=1)
     else:
         state = NotificationState.NO_RESPONSE if outcome is AfterSilence.NO_RESPONSE else NotificationState.DELIVERED
         end(tx, ready.notification_id, state, attempts=attempt)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-from app.kernel.errors import IdempotencyInFlight, Unavailable
+from app.kernel.errors import Overloaded, Unavailable
 from app.kernel.transaction import Subscribers, Transaction
 from app.kernel.types import Origin
 from app.kernel.wake import Wakes
@@ -20,6 +20,7 @@ AUTH_ROLE = "callboard_auth"
 LOCK_TIMEOUT = "5s"
 STATEMENT_TIMEOUT = "30s"
 IDLE_TIMEOUT = "60s"
+ACQUIRE_SECONDS = 5.0
 BUSY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 LOST = (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.InterfaceError, ConnectionError)
 
@@ -58,12 +59,19 @@ class Database:
     @asynccontextmanager
     async def _acquired(self) -> AsyncIterator[Any]:
         try:
-            async with self.app.acquire() as connection:
-                yield connection
-        except asyncpg.LockNotAvailableError as error:
-            raise IdempotencyInFlight("another call holds what this one needs; try again") from error
+            connection = await self.app.acquire(timeout=ACQUIRE_SECONDS)
+        except TimeoutError as error:
+            raise Overloaded("every database connection of this process is busy; try again") from error
         except LOST as error:
             raise Unavailable("the database is not reachable; try again") from error
+        try:
+            yield connection
+        except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
+            raise Overloaded("another call holds what this one needs; try again") from error
+        except LOST as error:
+            raise Unavailable("the database is not reachable; try again") from error
+        finally:
+            await self.app.release(connection)
 
     async def close(self) -> None:
         await asyncio.gather(self.app.close(), self.runtime.close())

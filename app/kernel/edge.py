@@ -9,8 +9,8 @@ from litestar import Request, Response
 from litestar.datastructures import State
 
 from app.kernel import idempotency
-from app.kernel.db import Database, retried
-from app.kernel.errors import Missing, Unauthenticated
+from app.kernel.db import BUSY, Database, retried
+from app.kernel.errors import Missing, Overloaded, Unauthenticated
 from app.kernel.idempotency import Stored
 from app.kernel.transaction import Transaction
 from app.kernel.types import Origin, Principal
@@ -101,7 +101,10 @@ async def mutate(
                 idempotency.store(tx, call, Stored(stored.status, _encoder.encode(without_secrets(view)) if view else b""))
             return stored, False
 
-    stored, is_replay = await retried(attempt)
+    try:
+        stored, is_replay = await retried(attempt)
+    except BUSY as error:
+        raise Overloaded("other calls change the same rows; try again") from error
     headers = {"Idempotent-Replayed": "true"} if is_replay else {}
     return Response(stored.answer, status_code=stored.status, media_type=JSON, headers=NO_STORE | headers)
 

@@ -3,10 +3,11 @@
 import hashlib
 from typing import Any
 
+import asyncpg
 import msgspec
 
 from app.kernel import queries
-from app.kernel.errors import IdempotencyMismatch, Invalid
+from app.kernel.errors import IdempotencyInFlight, IdempotencyMismatch, Invalid
 from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
 
@@ -37,7 +38,10 @@ def once(principal: Principal, *, verb: str, key: str, asked: bytes) -> Once:
 async def begin(tx: Transaction, call: Once) -> Stored | None:
     """Claim the key in this transaction, or answer what it gave before; a call that holds it now is waited for."""
     arguments = (tx.account_id, call.principal.id, call.verb, call.key)
-    row = await tx.row(queries.CLAIM_KEY, *arguments, call.fingerprint, float(KEPT_SECONDS))
+    try:
+        row = await tx.row(queries.CLAIM_KEY, *arguments, call.fingerprint, float(KEPT_SECONDS))
+    except asyncpg.LockNotAvailableError as error:
+        raise IdempotencyInFlight("the first call with this key is still running; try again", key=call.key) from error
     if row is not None:
         return None
     held: Any = await tx.row(queries.HIT_KEY, *arguments)

@@ -11,7 +11,7 @@ import msgspec
 
 from app.events import service as events
 from app.kernel.db import BUSY, LOST, Database
-from app.kernel.errors import CallboardError, Fenced, IdempotencyInFlight, Unavailable
+from app.kernel.errors import CallboardError, Fenced, Overloaded, Unavailable
 from app.kernel.transaction import Transaction
 from app.kernel.types import Origin
 from app.runtime import ledger, queries
@@ -19,7 +19,7 @@ from app.runtime.ledger import Failure
 from app.runtime.types import Claim, ErrorClass
 
 # The database's trouble, which passes.
-PASSING = (*BUSY, *LOST, asyncpg.OperatorInterventionError, asyncpg.TooManyConnectionsError, Unavailable, IdempotencyInFlight)
+PASSING = (*BUSY, *LOST, asyncpg.OperatorInterventionError, asyncpg.TooManyConnectionsError, Unavailable, Overloaded)
 
 
 class Failed(Exception):

@@ -24,7 +24,7 @@ EVENTS: Mapping[CommandState, str] = {
 }
 
 
-class Closing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+class Closing(msgspec.Struct, frozen=True, kw_only=True):
     """The end of one attempt; its first four fields are the fence, `lost`, `released` and `waited` are added to the command's."""
 
     account_id: UUID
@@ -43,6 +43,12 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     released: int = 0
     waited: int = 0
     letter_id: UUID | None = None
+    is_of_lane: bool = False
+
+    @property
+    def may_make_due(self) -> bool:
+        """Whether the end of it may let another command begin."""
+        return self.is_of_lane or self.state in {CommandState.FAILED_TERMINAL, CommandState.DEAD_LETTERED}
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,6 +162,7 @@ def _closing(claim: Claim, *, worker_id: UUID, state: CommandState, outcome: str
         outcome=outcome,
         event=EVENTS[state],
         event_id=new_id(),
+        is_of_lane=claim.lane_id is not None,
         **fields,
     )
 

@@ -244,9 +244,7 @@ DELETE FROM runtime_workers w WHERE w.beat_at < clock_timestamp() - interval '60
 """
 
 LOCK = "SELECT pg_advisory_lock($1)"
-REGISTER = """
-INSERT INTO runtime_workers (id, lock_key, host, pid, version, slots, started_at, beat_at)
-VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp(), clock_timestamp())
-"""
+REGISTER = """INSERT INTO runtime_workers (id, lock_key, host, pid, version, slots, started_at, beat_at)
+VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp(), clock_timestamp())"""
 BEAT = "UPDATE runtime_workers SET beat_at = clock_timestamp() WHERE id = $1 RETURNING id"
 UNREGISTER = "DELETE FROM runtime_workers WHERE id = $1"

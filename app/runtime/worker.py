@@ -72,7 +72,7 @@ class Worker:
         async with upkeep.worker_pool(self.url) as pool:
             life = Life(self, pool, worker_id)
             about = upkeep.About(host=socket.gethostname(), pid=os.getpid(), version=self.version, slots=self.slots)
-            async with upkeep.registered(self.url, worker_id, about, hear=life.stir) as registration:
+            async with upkeep.registered(self.url, worker_id, about, hear=life.hear) as registration:
                 await life.run(stop, registration)
                 await registration.unregister()
 
@@ -92,10 +92,16 @@ class Life:
         self._due = asyncio.Event()
         self._is_giving_back = False
         self._is_saving = False
+        self._has_heard = False
         self._crash: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
+    def hear(self) -> None:
+        """All workers were told that there is work."""
+        self._has_heard = True
+        self.stir()
+
     def stir(self) -> None:
-        """There may be work, or room for it."""
+        """There may be work for this one, or room for it."""
         self._stirred.set()
 
     async def run(self, stop: asyncio.Event, registration: upkeep.Registration) -> None:
@@ -132,18 +138,22 @@ class Life:
         self.stir()
 
     async def _claim_until(self, stop: asyncio.Event) -> None:
-        cooldown, was_stirred = 0.0, False
+        cooldown = 0.0
         while not stop.is_set():
             self._stirred.clear()
+            was_heard, self._has_heard = self._has_heard, False
             free = self._worker.slots - self._held
             claims = await self._intake.claim(free) if free and not self._is_about_to_free(free) else []
             self._start(claims)
-            if claims or not was_stirred:
+            if claims:
                 cooldown = 0.0
-            elif free:
+            elif free and was_heard:
                 cooldown = min(max(cooldown * 2, SHORTEST_COOLDOWN), LONGEST_COOLDOWN)
-            if not claims or not self._intake.may_have_more:
-                was_stirred = await self._is_stirred_within(random.uniform(*POLL_SECONDS))  # noqa: S311
+            if claims and self._intake.may_have_more:
+                continue
+            if not await self._is_stirred_within(random.uniform(*POLL_SECONDS)):  # noqa: S311
+                cooldown = 0.0
+            elif self._has_heard:
                 # A fleet that hears the same wake-up must not stampede for one command.
                 await asyncio.sleep(random.uniform(0, cooldown))  # noqa: S311
 
@@ -183,7 +193,7 @@ class Life:
             self._close(ledger.released(claim, worker_id=self._id))
         else:
             if attempt.is_finished:
-                self._free(1)
+                self._free(1, has_more=claim.lane_id is not None)
             elif failure is None:
                 self._close(ledger.succeeded(claim, worker_id=self._id))
             else:
@@ -193,15 +203,18 @@ class Life:
     def _fenced(self, claim: Claim, *, reason: str) -> None:
         self._worker.fenced += 1
         log.warning("attempt_fenced", command=str(claim.id), attempt=claim.attempt, reason=reason)
-        self._free(1)
+        self._free(1, has_more=False)
 
     def _close(self, closing: Closing) -> None:
         self._closings.append(closing)
         self._due.set()
 
-    def _free(self, slots: int) -> None:
+    def _free(self, slots: int, *, has_more: bool) -> None:
+        """Let go of slots; `has_more` if their commands may have made others due, such as the next of a lane."""
+        was_full = self._held * SMALLEST_SHARE > self._worker.slots * (SMALLEST_SHARE - 1)
         self._held -= slots
-        self.stir()
+        if was_full or has_more or self._is_giving_back:
+            self.stir()
 
     async def _close_forever(self) -> None:
         while True:
@@ -223,7 +236,7 @@ class Life:
             if closing.state is CommandState.RETRY_SCHEDULED:
                 asyncio.get_running_loop().call_later(closing.delay, self.stir)
         upkeep.tell(self._worker.database.wakes, {closing.account_id for closing in batch})
-        self._free(len(batch))
+        self._free(len(batch), has_more=any(closing.may_make_due for closing in batch))
 
     async def _give_back(self) -> None:
         """Cancel what still runs and release it, so that others need not wait for the reaper."""

@@ -11,7 +11,7 @@ WRITERS, TRANSACTIONS = 16, 25
 
 async def test_a_follower_never_skips_while_many_write(urls, account, subscribers):
     async with make.opened(urls[1], subscribers=subscribers, size=WRITERS + 2) as database:
-        read = []
+        read: list[int] = []
         written = asyncio.Event()
 
         async def write(name):

@@ -1,7 +1,7 @@
 import asyncio
 import random
 from collections import Counter, defaultdict
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from app.runtime.handlers import Failed
 from app.runtime.types import ErrorClass
@@ -17,9 +17,9 @@ class Witness:
     """A handler that sees which lanes run at the same time, and in which order."""
 
     def __init__(self):
-        self.running = Counter()
-        self.overlaps = []
-        self.seen = defaultdict(list)
+        self.running: Counter[UUID] = Counter()
+        self.overlaps: list[UUID] = []
+        self.seen: dict[UUID, list[int]] = defaultdict(list)
 
     async def handle(self, attempt):
         lane = attempt.claim.lane_id

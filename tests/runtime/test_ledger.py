@@ -10,6 +10,7 @@ from app.kernel.ids import new_id
 from app.runtime import ledger, queries
 from app.runtime.handlers import Attempt
 from app.runtime.ledger import Failure
+from app.runtime.service import enqueue
 from app.runtime.types import ErrorClass
 from tests import make
 
@@ -47,7 +48,7 @@ async def a_worker(urls, pool, lock_holders):
 
 
 @pytest.fixture
-async def worker(a_worker) -> UUID:
+async def worker(a_worker):
     return await a_worker()
 
 
@@ -62,7 +63,7 @@ def attempt_of(claimed, worker_id, database):
 async def finish(attempt, *orders):
     async with attempt.transaction() as tx:
         for each in orders:
-            make.enqueue(tx, each, actor=None)
+            enqueue(tx, each, actor=None)
         attempt.finish(tx)
 
 
@@ -118,7 +119,7 @@ async def test_a_finish_and_its_effects_are_one_commit(database, pool, admin, ac
     [claimed] = await claim(pool, worker)
     attempt = attempt_of(claimed, worker, database)
     async with attempt.transaction() as tx:
-        make.enqueue(tx, make.order(type="test.follow"), actor=None)
+        enqueue(tx, make.order(type="test.follow"), actor=None)
         attempt.finish(tx, {"answer": 42})
     row = await state_of(admin, command_id)
     assert (row["state"], row["result"], row["finished_at"] is None) == ("succeeded", '{"answer": 42}', False)
@@ -147,7 +148,7 @@ async def test_the_fence_knows_worker_attempt_and_epoch(database, pool, account,
     holders = [
         (replace(claimed, attempt=claimed.attempt + 1), worker),
         (claimed, uuid4()),
-        (replace(claimed, lane_epoch=claimed.lane_epoch + 1), worker),
+        (replace(claimed, lane_epoch=(claimed.lane_epoch or 0) + 1), worker),
     ]
     for stale, worker_id in holders:
         attempt = attempt_of(stale, worker_id, database)
@@ -217,7 +218,7 @@ async def test_lanes_are_leased_one_command_at_a_time(database, pool, admin, acc
     assert two.id == second
     attempt = attempt_of(two, worker, database)
     async with attempt.transaction() as tx:
-        make.enqueue(tx, make.order(lane_id=lane), actor=None)
+        enqueue(tx, make.order(lane_id=lane), actor=None)
         attempt.finish(tx)
     [three] = await ledger.claim_lanes(pool, worker, wanted=5)
     assert three.id == third
@@ -289,7 +290,7 @@ async def test_eight_workers_never_claim_the_same_command(urls, database, pool, 
 async def test_what_a_caller_undoes_was_never_enqueued(database, pool, admin, account, worker):
     async def changes_its_mind():
         async with database.transaction(account, origin=make.ORIGIN) as tx:
-            make.enqueue(tx, make.order(lane_id=uuid4()), actor=None)
+            enqueue(tx, make.order(lane_id=uuid4()), actor=None)
             await tx.flush()
             raise ZeroDivisionError
 
@@ -349,7 +350,7 @@ async def test_agents_that_wake_each_other_do_not_deadlock(database, pool, admin
                 attempt.finish(tx)
                 if claimed.depth == 0 and claimed.lane_seq <= 6:
                     for lane in lanes:
-                        make.enqueue(tx, make.order(lane_id=lane), actor=None)
+                        enqueue(tx, make.order(lane_id=lane), actor=None)
 
         await asyncio.gather(*[wake_the_others(each) for each in claims])
     assert await admin.fetchval("SELECT count(*) FROM runtime_commands WHERE state <> 'succeeded'") == 0

@@ -1,3 +1,5 @@
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,7 +32,7 @@ facts = st.fixed_dictionaries(
         "jitter": jitters,
     }
 )
-CALM = {"budget_used": 1, "lost": 0, "expired": False, "retry_after": None, "waited": 0, "jitter": 0.5}
+CALM: dict[str, Any] = {"budget_used": 1, "lost": 0, "expired": False, "retry_after": None, "waited": 0, "jitter": 0.5}
 
 
 @given(profiles, facts)

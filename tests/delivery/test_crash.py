@@ -1,0 +1,140 @@
+import asyncio
+import signal
+
+import asyncpg
+import pytest
+
+from app.kernel import db
+from tests import boards, gateways, make
+from tests.gateways import finds, says, thread
+
+BLOCKED = "wait_event_type = 'Lock' AND datname = current_database()"
+LONG_SILENT = "UPDATE runtime_workers SET beat_at = clock_timestamp() - interval '20 s'"
+
+
+@pytest.fixture
+async def gateway():
+    async with gateways.opened() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def board(urls, gateway):
+    async with boards.in_own_task(lambda: boards.opened(urls[1], gateway_url=gateway.url)) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def crew(urls, tmp_path):
+    made = gateways.Crew(urls[1], tmp_path)
+    yield made
+    await made.end()
+
+
+@pytest.fixture
+async def holder(urls):
+    """A connection whose locks stand in a worker's way."""
+    connection = await asyncpg.connect(db.plain(urls[0]))
+    yield connection
+    await connection.close()
+
+
+def was_asked(gateway, times):
+    async def asked():
+        return len(gateway.asked) >= times
+
+    return asked
+
+
+async def killed(worker):
+    worker.kill()
+    await worker.wait()
+
+
+async def came_to_its_end(board, admin, task, *, words):
+    await make.until(finds(admin, "recipient_kind = 'agent' AND state <> 'queued'"))
+    await make.until(finds(admin, "state = 'succeeded'", table="runtime_commands"))
+    assert [message["content"] for message in await thread(board, task["id"])] == [words]
+    assert await admin.fetchval("SELECT state FROM notifications WHERE recipient_kind = 'agent'") == "delivered"
+    ends = "SELECT count(*) FROM events WHERE type = $1"
+    for once in ("notify:notification:ended", "board:message:created", "runtime:command:succeeded"):
+        assert await admin.fetchval(ends, once) == 1
+    assert await admin.fetchval("SELECT max(seq) - count(*) FROM events") == 0
+
+
+@pytest.mark.parametrize(
+    "in_the_way",
+    ["LOCK TABLE messages IN ACCESS EXCLUSIVE MODE", "SELECT * FROM event_counters FOR UPDATE"],
+    ids=["before the message", "before the commit"],
+)
+async def test_a_worker_killed_between_answer_and_message_leaves_exactly_one(
+    board, gateway, crew, admin, holder, in_the_way
+):
+    answer = asyncio.Event()
+    gateway.answering = lambda _: says("Just once.", once=answer)
+    worker = await crew.start()
+    task = await board.task()
+    await make.until(was_asked(gateway, 1))
+    async with holder.transaction():
+        await holder.execute(in_the_way)
+        answer.set()
+        await make.until(finds(admin, "answer IS NOT NULL", table="deliveries"))
+        await make.until(finds(admin, BLOCKED, table="pg_stat_activity"))
+        await killed(worker)
+    assert await admin.fetchval("SELECT count(*) FROM messages") == 0
+    await crew.start()
+    await came_to_its_end(board, admin, task, words="Just once.")
+    assert len(gateway.asked) == 1
+    assert await admin.fetchval("SELECT lost FROM runtime_commands") == 1
+
+
+async def test_a_worker_killed_before_its_answer_is_kept_asks_again_under_the_same_key(board, gateway, crew, admin, holder):
+    answer = asyncio.Event()
+    gateway.answering = lambda _: says("Asked twice.", once=answer)
+    worker = await crew.start()
+    task = await board.task()
+    await make.until(was_asked(gateway, 1))
+    async with holder.transaction():
+        await holder.execute("SELECT * FROM deliveries FOR UPDATE")
+        answer.set()
+        await make.until(finds(admin, BLOCKED, table="pg_stat_activity"))
+        await killed(worker)
+    assert await admin.fetchval("SELECT answer FROM deliveries") is None
+    await crew.start()
+    await came_to_its_end(board, admin, task, words="Asked twice.")
+    first, second = gateway.asked
+    assert (first.body, first.key, first.lane[0]) == (second.body, second.key, second.lane[0])
+    assert first.lane[1] < second.lane[1]
+
+
+async def test_a_worker_killed_while_the_gateway_thinks_leaves_exactly_one_message(board, gateway, crew, admin):
+    gateway.script = [gateways.hangs()]
+    gateway.answering = lambda _: says("After all.")
+    worker = await crew.start()
+    task = await board.task()
+    await make.until(was_asked(gateway, 1))
+    await killed(worker)
+    await crew.start()
+    await came_to_its_end(board, admin, task, words="After all.")
+    assert len({asked.key for asked in gateway.asked}) == 1
+
+
+@pytest.mark.parametrize("late_words", ["Too late.", ""], ids=["words", "silence"])
+async def test_a_worker_that_was_taken_for_dead_writes_nothing(board, gateway, crew, admin, late_words):
+    # So that nobody else is woken by what is said here.
+    assert (await board.person.patch("/api/v1/account", json={"orchestrator_agent_id": None})).status_code == 200
+    late = asyncio.Event()
+    gateway.script = [says(late_words, once=late), says("In time.")]
+    zombie = await crew.start()
+    task = await board.task(assignee_slugs=["engineer"])
+    await make.until(was_asked(gateway, 1))
+    zombie.send_signal(signal.SIGSTOP)
+    await admin.execute(LONG_SILENT)
+    await crew.start()
+    await came_to_its_end(board, admin, task, words="In time.")
+    before = await admin.fetch("SELECT * FROM deliveries"), await admin.fetchval("SELECT last_seq FROM event_counters")
+    late.set()
+    zombie.send_signal(signal.SIGCONT)
+    await make.until(lambda: asyncio.sleep(0, "attempt_fenced" in crew.logged))
+    assert before == (await admin.fetch("SELECT * FROM deliveries"), await admin.fetchval("SELECT last_seq FROM event_counters"))
+    assert len(await thread(board, task["id"])) == 1

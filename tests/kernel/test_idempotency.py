@@ -1,0 +1,126 @@
+"""A call with an `Idempotency-Key` happens once, and gives everybody who repeats it the same answer."""
+
+import asyncio
+
+import pytest
+
+TASKS = "/api/v1/tasks"
+
+
+def keyed(key: str = "k-1") -> dict[str, str]:
+    return {"Idempotency-Key": key}
+
+
+async def tasks(admin) -> int:
+    count: int = await admin.fetchval("SELECT count(*) FROM tasks")
+    return count
+
+
+async def records(admin) -> int:
+    count: int = await admin.fetchval("SELECT count(*) FROM idempotency_records")
+    return count
+
+
+async def test_fifty_creates_at_once_with_one_key_make_one_task_and_fifty_equal_answers(board, admin):
+    calls = [board.person.post(TASKS, json={"title": "Once"}, headers=keyed()) for _ in range(50)]
+    answers = await asyncio.gather(*calls)
+    assert [answer.status_code for answer in answers] == [201] * 50
+    assert len({answer.content for answer in answers}) == 1
+    assert [answer.headers.get("Idempotent-Replayed") for answer in answers].count("true") == 49
+    assert await tasks(admin) == 1
+    assert await admin.fetchval("SELECT count(*) FROM events WHERE type = 'board:task:created'") == 1
+    assert await admin.fetchval("SELECT hits FROM idempotency_records") == 49
+
+
+async def test_without_a_key_every_call_counts(board, admin):
+    answers = await asyncio.gather(*(board.person.post(TASKS, json={"title": "Twice"}) for _ in range(5)))
+    assert len({answer.json()["id"] for answer in answers}) == await tasks(admin) == 5
+    assert await records(admin) == 0
+
+
+async def test_the_same_key_for_another_body_is_refused(board, admin):
+    await board.person.post(TASKS, json={"title": "A"}, headers=keyed())
+    answer = await board.person.post(TASKS, json={"title": "B"}, headers=keyed())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "idempotency_mismatch")
+    assert await tasks(admin) == 1
+
+
+async def test_keys_belong_to_their_principal_and_verb(board, admin):
+    body = {"title": "Mine"}
+    made = [await board.person.post(TASKS, json=body, headers=keyed())]
+    made.append(await board.as_("orchestrator").post("/agent/task-create", json=body, headers=keyed()))
+    assert [answer.status_code for answer in made] == [201, 201]
+    for answer in made:
+        path = f"{TASKS}/{answer.json()['id']}/messages"
+        assert (await board.person.post(path, json={"content": "hi"}, headers=keyed())).status_code == 201
+    assert (await tasks(admin), await records(admin)) == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [({"title": ""}, 422), ({"title": "T", "status": "done"}, 409), ({"title": "T", "x": 1}, 422)]
+)
+async def test_a_refusal_is_not_stored(board, admin, body, status):
+    assert (await board.person.post(TASKS, json=body, headers=keyed())).status_code == status
+    assert await records(admin) == 0
+    answer = await board.person.post(TASKS, json={"title": "Right"}, headers=keyed())
+    assert (answer.status_code, answer.headers.get("Idempotent-Replayed")) == (201, None)
+
+
+async def test_a_refusal_that_passed_is_not_given_again(board):
+    task, key = await board.task(), keyed("later")
+    body = {"task_id": task["id"], "status": "in_progress"}
+    assert (await board.as_("engineer").post("/agent/task-status", json=body, headers=key)).status_code == 403
+    await board.person.post(f"{TASKS}/{task['id']}/assign", json={"assignee_slugs": ["engineer"]})
+    assert (await board.as_("engineer").post("/agent/task-status", json=body, headers=key)).status_code == 200
+
+
+async def test_a_repetition_authenticates_again(board, admin):
+    await board.as_("orchestrator").post("/agent/task-create", json={"title": "T"}, headers=keyed())
+    tokens = (await board.person.get("/api/v1/tokens")).json()["items"]
+    leader = await board.agent_id("orchestrator")
+    mine = next(one for one in tokens if one["principal_id"] == leader)
+    assert (await board.person.delete(f"/api/v1/tokens/{mine['id']}")).status_code == 204
+    stranger = board.client(board.tokens["orchestrator"])
+    answer = await stranger.post("/agent/task-create", json={"title": "T"}, headers=keyed())
+    assert answer.status_code in (201, 401)
+
+
+async def test_an_issued_token_is_shown_once_and_never_stored(board, admin):
+    body = {"name": "second", "agent_slug": "engineer"}
+    first = await board.person.post("/api/v1/tokens", json=body, headers=keyed())
+    again = await board.person.post("/api/v1/tokens", json=body, headers=keyed())
+    token = first.json()["token"]
+    assert (first.status_code, again.status_code, again.json()) == (201, 201, first.json() | {"token": None})
+    stored = await admin.fetchval("SELECT answer FROM idempotency_records")
+    assert token.encode() not in stored
+    assert token.rpartition("_")[2].encode() not in stored
+    assert (await board.client(token).post("/agent/next", json={"wait": 0})).status_code == 204
+
+
+async def test_an_expired_record_is_forgotten(board, admin):
+    await board.person.post(TASKS, json={"title": "A"}, headers=keyed())
+    await admin.execute("UPDATE idempotency_records SET expires_at = now() - interval '1 second'")
+    answer = await board.person.post(TASKS, json={"title": "B"}, headers=keyed())
+    assert (answer.status_code, answer.json()["title"]) == (201, "B")
+    assert await tasks(admin) == 2
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "a\tb"])
+async def test_a_key_is_a_short_line_of_text(board, admin, key):
+    answer = await board.person.post(TASKS, json={"title": "T"}, headers=keyed(key))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "validation_failed")
+    assert await tasks(admin) == 0
+
+
+async def test_a_call_that_waits_too_long_for_its_twin_is_told_to_try_again(board, admin):
+    await admin.execute("BEGIN")
+    columns = "account_id, principal_id, verb, key, request_hash"
+    owner = await admin.fetchval("SELECT id FROM people WHERE role = 'owner'")
+    await admin.execute(
+        f"INSERT INTO idempotency_records ({columns}) VALUES ($1, $2, 'POST /api/v1/tasks', 'k-1', '')", board.account_id, owner
+    )
+    answer = await board.person.post(TASKS, json={"title": "T"}, headers=keyed())
+    await admin.execute("ROLLBACK")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "idempotency_in_flight")
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert (await board.person.post(TASKS, json={"title": "T"}, headers=keyed())).status_code == 201
