@@ -89,7 +89,6 @@ def create_app(settings: Settings) -> ASGIApp:
             identities = Identities(database.app, wakes=database.wakes, monotonic=time.monotonic, now=clock.now)
             app.state.board = Board(database, authenticate=identities.authenticate, permit=policies.permit)
             app.state.waiting = Waiting(database.runtime, wakes=database.wakes)
-            app.state.probes = {}
             watching = asyncio.create_task(app.state.waiting.run())
             try:
                 yield

@@ -7,6 +7,7 @@ import msgspec
 
 from app.agents import queries
 from app.agents.types import SessionKind
+from app.events import service as events
 from app.kernel.ids import new_id
 from app.kernel.transaction import Transaction
 from app.policies.types import AgentFacts
@@ -40,4 +41,6 @@ def of_agent(tx: Transaction, agent_id: UUID) -> UUID:
 def _open(tx: Transaction, *, kind: SessionKind, agent_id: UUID, task_id: UUID | None) -> UUID:
     row = _SessionRow(id=new_id(), kind=kind, agent_id=agent_id, task_id=task_id, key=KEY_PREFIX + secrets.token_urlsafe(24))
     tx.put(queries.OPEN_SESSIONS, row)
+    payload = {"kind": kind, "agent_id": agent_id, "task_id": task_id}
+    events.record(tx, "board:session:opened", entity=("session", row.id), actor=None, payload=payload)
     return row.id

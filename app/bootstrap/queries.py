@@ -132,15 +132,6 @@ AGENT_SKILLS = Write(
     )""",
     is_exact=False,
 )
-SESSIONS = Write(
-    "seeded_sessions",
-    """seeded_sessions AS (
-        INSERT INTO agent_sessions (account_id, id, kind, agent_id, generation, key)
-        SELECT $1, r.id, 'system', r.agent_id, 1, r.key
-        FROM json_to_recordset($2::json) AS r (id uuid, agent_id uuid, key text)
-        RETURNING 1
-    )""",
-)
 DOCUMENTS = Write(
     "seeded_documents",
     """seeded_documents AS (

@@ -1,7 +1,6 @@
 """Loading seeds into an account, and finding those whom a token is for."""
 
 import asyncio
-import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import msgspec
 
 from app.accounts import queries as account_queries
 from app.accounts import service as accounts
+from app.agents import sessions
 from app.bootstrap import files, queries, rules
 from app.bootstrap.types import Action, Kind, Present, Record, Report, Seeds, Step
 from app.events import service as events
@@ -140,7 +140,7 @@ async def _write(tx: Transaction, step: Step, *, ids: dict[Key, UUID]) -> None:
     kind = f"board:{record.kind}:{'created' if is_new else 'updated'}"
     events.record(tx, kind, entity=(record.kind.value, step.id), sequence=step.sequence + 1, actor=None, payload=payload)
     if is_new and record.kind is Kind.AGENT:
-        _open_session(tx, agent_id=step.id)
+        sessions.of_agent(tx, step.id)
     if not is_new:
         tx.wake(IDENTITY, tx.account_id)
 
@@ -153,13 +153,6 @@ async def _write_account(tx: Transaction, step: Step, *, ids: dict[Key, UUID]) -
         tx.write(account_queries.CHANGE_ACCOUNT, tx.account_id, fields["name"], settings, expect=1)
     elif await tx.value(queries.CREATE_ACCOUNT, tx.account_id, step.record.key, fields["name"], settings) is None:
         raise Fenced(f"account {step.record.key} exists already")
-
-
-def _open_session(tx: Transaction, *, agent_id: UUID) -> None:
-    session_id = new_id()
-    tx.put(queries.SESSIONS, {"id": session_id, "agent_id": agent_id, "key": f"cbs_{secrets.token_urlsafe(24)}"})
-    payload = {"agent_id": agent_id, "kind": "system", "generation": 1}
-    events.record(tx, "board:session:opened", entity=("session", session_id), actor=None, payload=payload)
 
 
 def _credentials(tx: Transaction, steps: Iterable[Step]) -> Iterable[tuple[str, str]]:

@@ -12,7 +12,7 @@ from app.kernel import paging
 from app.kernel.edge import Call, identity, read
 from app.kernel.openapi import described
 
-Seq = Annotated[int, Meta(ge=0)]
+Seq = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 @get("/api/v1/events", operation_class=described(view=EventPage))

@@ -126,7 +126,11 @@ async def pool(url: str, *, role: str, size: int) -> Any:
 async def direct(url: str, *, role: str) -> Any:
     """A connection outside every pool, for LISTEN and advisory locks."""
     connection = await asyncpg.connect(plain(url), server_settings={"application_name": "callboard-direct"})
-    await connection.execute(f"SET ROLE {role}")
+    try:
+        await connection.execute(f"SET ROLE {role}")
+    except BaseException:
+        connection.terminate()
+        raise
     return connection
 
 

@@ -15,6 +15,8 @@ def asked(request: Call, name: str, kind: type[T]) -> T | None:
     text = request.query_params.get(name)
     if text is None or text == "":
         return None
+    if "\x00" in text:
+        raise Invalid.field(name, "must not contain the NUL character")
     try:
         return convert(text, kind)
     except Invalid as error:

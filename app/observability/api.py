@@ -50,8 +50,8 @@ async def health(request: Call) -> Response[bytes]:
         "database": await _probed(_database(pools.app)),
         "wakes": ComponentView(status="ok" if pools.wakes.is_connected else "degraded", detail=_wakes(pools.wakes.is_connected)),
         "workers": await _probed(_workers(pools.runtime)),
+        "orchestrators": await _probed(_orchestrators(pools.runtime)),
     }
-    components |= {name: await _probed(probe()) for name, probe in request.app.state.probes.items()}
     worst = {component.status for component in components.values()}
     status = "critical" if components["database"].status != "ok" else "degraded" if worst - {"ok", "disabled"} else "ok"
     return answered(HealthView(status=status, components=components))
@@ -82,6 +82,16 @@ async def _workers(pool: Any) -> ComponentView:
     if alive:
         return ComponentView(status="ok", detail=numbers)
     return ComponentView(status="degraded", detail=f"{numbers}: start one with `./callboard worker`")
+
+
+async def _orchestrators(pool: Any) -> ComponentView:
+    count = await pool.fetchval(queries.ORCHESTRATORS)
+    if not count:
+        return ComponentView(status="ok")
+    return ComponentView(
+        status="degraded",
+        detail=f"{count} account(s) name an orchestrator that is no active agent of theirs: set one with PATCH /api/v1/account",
+    )
 
 
 ROUTES = (ready, health)

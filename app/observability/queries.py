@@ -3,6 +3,8 @@
 ALIVE = "SELECT 1"
 # Workers that beat within the last 15 seconds.
 WORKERS = "SELECT count(*) FROM runtime_workers WHERE beat_at > clock_timestamp() - interval '15 seconds'"
+# Accounts whose orchestrator is no active agent of theirs; they count as having none.
+ORCHESTRATORS = "SELECT accounts_without_their_orchestrator()"
 BACKLOG = """
 SELECT count(*) FILTER (WHERE state IN ('queued', 'retry_scheduled')) AS waiting,
        count(*) FILTER (WHERE state = 'running') AS running,

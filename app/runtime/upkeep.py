@@ -122,3 +122,9 @@ async def reap_forever(pool: Any, *, wakes: Wakes, found: Callable[[], None]) ->
 def tell(wakes: Wakes, accounts: set[UUID]) -> None:
     for account_id in accounts:
         wakes.send(BOARD, str(account_id))
+
+
+async def ended(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

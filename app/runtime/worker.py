@@ -24,7 +24,6 @@ POLL_SECONDS = (0.5, 1.0)
 LONGEST_COOLDOWN = 0.020
 SHORTEST_COOLDOWN = 0.001
 SMALLEST_SHARE = 4
-LONGEST_PAUSE = 2.0
 GIVE_BACK_SECONDS = 5.0
 
 log = structlog.get_logger()
@@ -63,7 +62,7 @@ class Worker:
                 log.warning("worker_life_lost", error=type(error).__name__, reason=str(error))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), pause * random.uniform(0.5, 1))  # noqa: S311
-                pause = min(pause * 2, LONGEST_PAUSE)
+                pause = min(pause * 2, POLL_SECONDS[1])
             else:
                 pause = 0.1
 
@@ -121,7 +120,7 @@ class Life:
             await self._give_back()
             raise
         finally:
-            await _all_ended([work, *sides, *self._tasks])
+            await upkeep.ended([work, *sides, *self._tasks])
 
     async def _work(self, stop: asyncio.Event) -> None:
         told = asyncio.create_task(self._hear_stop(stop))
@@ -158,7 +157,7 @@ class Life:
                 await asyncio.sleep(random.uniform(0, cooldown))  # noqa: S311
 
     def _is_about_to_free(self, free: int) -> bool:
-        """Whether slots that are being saved will soon allow for a larger claim."""
+        # Slots that are being saved will soon allow for a larger claim.
         return self._is_saving and free * SMALLEST_SHARE < self._worker.slots
 
     async def _is_stirred_within(self, seconds: float) -> bool:
@@ -172,8 +171,7 @@ class Life:
             task = asyncio.create_task(self._attempt(claim))
             self._tasks.add(task)
             task.add_done_callback(self._ended)
-        if claims:
-            upkeep.tell(self._worker.database.wakes, {claim.account_id for claim in claims})
+        upkeep.tell(self._worker.database.wakes, {claim.account_id for claim in claims})
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -245,14 +243,8 @@ class Life:
         self._is_giving_back = True
         for task in self._tasks:
             task.cancel()
-        clock = asyncio.get_running_loop().time
-        latest = clock() + GIVE_BACK_SECONDS
-        while self._held and clock() < latest:
-            self._stirred.clear()
-            await self._is_stirred_within(0.1)
-
-
-async def _all_ended(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GIVE_BACK_SECONDS):
+                while self._held:
+                    self._stirred.clear()
+                    await self._stirred.wait()

@@ -67,9 +67,7 @@ async def came_to_its_end(board, admin, task, *, words):
     ["LOCK TABLE messages IN ACCESS EXCLUSIVE MODE", "SELECT * FROM event_counters FOR UPDATE"],
     ids=["before the message", "before the commit"],
 )
-async def test_a_worker_killed_between_answer_and_message_leaves_exactly_one(
-    board, gateway, crew, admin, holder, in_the_way
-):
+async def test_a_worker_killed_between_answer_and_message_leaves_exactly_one(board, gateway, crew, admin, holder, in_the_way):
     answer = asyncio.Event()
     gateway.answering = lambda _: says("Just once.", once=answer)
     worker = await crew.start()

@@ -152,7 +152,7 @@ async def test_people_are_told_and_nothing_is_sent_for_them(board, gateway, work
 async def test_what_was_sent_is_frozen_and_sent_again_byte_for_byte(board, gateway, worker, admin):
     gateway.script = [refuses(500)]
     task = await board.task(title="Before")
-    await make.until(finds(admin, "state = 'retry_scheduled'", table="runtime_commands"))
+    await make.until(finds(admin, "outcome = 'failed'", table="runtime_command_attempts"))
     renamed = await board.person.patch(f"/api/v1/tasks/{task['id']}", json={"title": "After"})
     assert renamed.status_code == 200
     await settled(admin)

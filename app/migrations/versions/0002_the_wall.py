@@ -52,7 +52,20 @@ CREATE FUNCTION find_account(wanted text) RETURNS uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS
 $$ SELECT id FROM public.accounts WHERE slug = wanted $$
 """
-FUNCTIONS = (("authenticate", AUTHENTICATE), ("find_account", FIND_ACCOUNT))
+UNUSABLE = """
+CREATE FUNCTION accounts_without_their_orchestrator() RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+    SELECT count(*) FROM public.accounts c
+    WHERE c.settings ->> 'orchestrator_agent_id' IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM public.agents a WHERE a.account_id = c.id AND a.retired_at IS NULL
+            AND a.id = (c.settings ->> 'orchestrator_agent_id')::uuid)
+$$
+"""
+FUNCTIONS = (
+    ("authenticate(text)", AUTHENTICATE),
+    ("find_account(text)", FIND_ACCOUNT),
+    ("accounts_without_their_orchestrator()", UNUSABLE),
+)
 
 
 def upgrade() -> None:
@@ -81,15 +94,15 @@ def _make_functions() -> None:
     op.execute(f"GRANT CREATE ON SCHEMA public TO {AUTH}")
     for name, sql in FUNCTIONS:
         op.execute(sql)
-        op.execute(f"ALTER FUNCTION {name}(text) OWNER TO {AUTH}")
-        op.execute(f"REVOKE ALL ON FUNCTION {name}(text) FROM PUBLIC")
-        op.execute(f"GRANT EXECUTE ON FUNCTION {name}(text) TO {APP}, {RUNTIME}")
+        op.execute(f"ALTER FUNCTION {name} OWNER TO {AUTH}")
+        op.execute(f"REVOKE ALL ON FUNCTION {name} FROM PUBLIC")
+        op.execute(f"GRANT EXECUTE ON FUNCTION {name} TO {APP}, {RUNTIME}")
     op.execute(f"REVOKE CREATE ON SCHEMA public FROM {AUTH}")
 
 
 def downgrade() -> None:
     for name, _ in FUNCTIONS:
-        op.execute(f"DROP FUNCTION {name}(text)")
+        op.execute(f"DROP FUNCTION {name}")
     op.execute(f"REVOKE ALL ON SCHEMA public FROM {APP}, {RUNTIME}, {AUTH}")
     op.execute(f"REVOKE ALL ON runtime_workers FROM {APP}, {RUNTIME}")
     for table in ("accounts", *BOARD, *LEDGER):

@@ -1,0 +1,46 @@
+"""Every SQL statement that the rooms declare, and how each is checked."""
+
+import importlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from app.kernel import settings
+from app.kernel.db import APP_ROLE, RUNTIME_ROLE
+from app.kernel.writes import Write, composed
+
+# Statements of the worker itself, across accounts; `FINISH_ONE` and `ENQUEUE` belong to a handler's own transaction.
+OF_RUNTIME = {"PULSES", "WORKERS", "BACKLOG"}
+OF_APP_IN_RUNTIME = {"ENQUEUE", "FINISH_ONE"}
+
+
+class Statement(NamedTuple):
+    name: str
+    sql: str
+    role: str
+
+
+def modules() -> Iterator[Any]:
+    for path in sorted((settings.ROOT / "app").glob("*/queries.py")):
+        yield importlib.import_module(f"app.{path.parent.name}.queries")
+
+
+def statements() -> list[Statement]:
+    return [found for module in modules() for found in _of(module)]
+
+
+def _of(module: Any) -> Iterator[Statement]:
+    room = module.__name__.split(".")[1]
+    for name, value in vars(module).items():
+        if name.startswith("_") or not name.isupper():
+            continue
+        role = APP_ROLE
+        if name in OF_RUNTIME or (room == "runtime" and name not in OF_APP_IN_RUNTIME):
+            role = RUNTIME_ROLE
+        if isinstance(value, Write):
+            yield Statement(f"{room}.{name}", composed((value,)), role)
+        elif isinstance(value, str) and " " in value and not name.endswith("_FIELDS") and f"{room}.{name}" not in FRAGMENTS:
+            yield Statement(f"{room}.{name}", value, role)
+
+
+# Column lists that statements of the same file are made of.
+FRAGMENTS = {"tasks.CARD"}

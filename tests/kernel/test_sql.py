@@ -1,0 +1,152 @@
+"""SQL checked like code: every statement fits the schema and its role, the hot ones use an index, verbs stay short."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from app.kernel import db
+from tests import boards
+from tests.kernel.statements import Statement, statements
+
+GROWING = {"tasks", "messages", "events", "notifications", "runtime_commands", "task_assignees", "runtime_command_attempts"}
+ALL = statements()
+# Statements that read on purpose all there is, and why.
+UNBOUNDED = {
+    "bootstrap.PRESENT": "seeds compare the whole account, once at a start",
+    "bootstrap.LOCK": "seeds lock what the account was seeded with, once at a start",
+}
+SLOW_SCANS = {"observability.BACKLOG": {"runtime_commands"}}
+EXPLAIN = "DEALLOCATE ALL; SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; PREPARE q AS "
+
+
+@pytest.fixture
+async def service(urls):
+    connection = await asyncpg.connect(db.plain(urls[1]), statement_cache_size=0)
+    yield connection
+    await connection.close()
+
+
+async def prepared(connection, statement: Statement) -> int:
+    """How many parameters the statement takes, once the database has accepted it for its role."""
+    await connection.execute(f"RESET ROLE; SET ROLE {statement.role}")
+    return len((await connection.prepare(statement.sql)).get_parameters())
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+async def plan_of(admin, sql: str, parameters: int) -> list[dict[str, Any]]:
+    # As a role that no policy binds: its own filter would hide a forgotten condition on the account.
+    await admin.execute(EXPLAIN + sql)
+    values = f"({', '.join(['NULL'] * parameters)})" if parameters else ""
+    return list(nodes(json.loads(await admin.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE q{values}"))[0]["Plan"]))
+
+
+def faults(plan: list[dict[str, Any]]) -> list[str]:
+    found = []
+    for node in plan:
+        table = node.get("Relation Name", "")
+        if node["Node Type"] == "Seq Scan" and table in GROWING:
+            found.append(f"Seq Scan of {table}")
+        if node.get("Disabled") and table in GROWING:
+            found.append(f"{node['Node Type']} of {table} is disabled and used all the same")
+        if node["Node Type"] == "Sort" and any(one.get("Relation Name") == "events" for one in nodes(node)):
+            found.append("events are sorted, not read in order")
+    return found
+
+
+def test_there_are_statements_to_check():
+    assert len(ALL) > 60
+    assert {one.name for one in ALL} >= {"tasks.SCENE", "tasks.MOVE_TASK", "runtime.CLAIM", "events.RECORD", "agentapi.OWN"}
+    assert set(UNBOUNDED) | set(SLOW_SCANS) <= {one.name for one in ALL}
+
+
+@pytest.mark.parametrize("statement", ALL, ids=lambda one: one.name)
+async def test_a_statement_fits_the_schema_and_the_rights_of_its_role(service, statement):
+    await prepared(service, statement)
+
+
+async def test_no_statement_reads_a_growing_table_from_end_to_end(service, admin):
+    found = {}
+    for statement in ALL:
+        if statement.name in UNBOUNDED:
+            continue
+        plan = await plan_of(admin, statement.sql, await prepared(service, statement))
+        ignored = SLOW_SCANS.get(statement.name, set())
+        found[statement.name] = [fault for fault in faults(plan) if fault.split()[-1] not in ignored]
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+async def test_a_forgotten_account_is_seen_in_the_plan(admin):
+    plan = await plan_of(admin, "SELECT title FROM tasks WHERE title = $1 AND created_at < callboard_now()", 1)
+    assert faults(plan)
+
+
+class Counted(db._Connection):
+    """A connection that knows what it sent."""
+
+    sent: list[str] = []
+
+    async def execute(self, query, *args, **kwargs):
+        Counted.sent.append(query)
+        return await super().execute(query, *args, **kwargs)
+
+    async def fetchrow(self, query, *args, **kwargs):
+        Counted.sent.append(query)
+        return await super().fetchrow(query, *args, **kwargs)
+
+    async def fetchval(self, query, *args, **kwargs):
+        Counted.sent.append(query)
+        return await super().fetchval(query, *args, **kwargs)
+
+    async def fetch(self, query, *args, **kwargs):
+        Counted.sent.append(query)
+        return await super().fetch(query, *args, **kwargs)
+
+
+async def sent_by(call) -> int:
+    """Statements of the second call of two, when the caller is known and everything is prepared."""
+    await call()
+    Counted.sent = []
+    answer = await call()
+    assert answer.status_code in (200, 201, 204), answer.text
+    return len(Counted.sent)
+
+
+async def test_writes_take_four_round_trips_and_reads_at_most_five(urls, monkeypatch):
+    monkeypatch.setattr(db, "_Connection", Counted)
+    async with boards.opened(urls[1]) as board:
+        agent, task = board.as_("engineer"), await board.task(assignee_slugs=["engineer"])
+        goals = iter(["in_progress", "blocked"])
+
+        def post(path: str, client: Any = agent, **body: Any) -> Any:
+            return lambda: client.post(path, json=body)
+
+        async def status() -> Any:
+            body = {"task_id": task["id"], "status": next(goals), "blocked_reason": "b"}
+            return await agent.post("/agent/task-status", json=body)
+
+        found = {
+            "status": await sent_by(status),
+            "create": await sent_by(post("/agent/task-create", board.as_("orchestrator"), title="T")),
+            "message": await sent_by(post("/agent/task-message", task_id=task["id"], content="hi @reviewer")),
+            "load": await sent_by(post("/agent/task-load", task_id=task["id"])),
+            "list": await sent_by(lambda: board.person.get("/api/v1/tasks?limit=50")),
+            "one": await sent_by(lambda: board.person.get(f"/api/v1/tasks/{task['id']}")),
+            "thread": await sent_by(lambda: board.person.get(f"/api/v1/tasks/{task['id']}/messages")),
+        }
+    assert found == {"status": 4, "create": 4, "message": 4, "load": 4, "list": 3, "one": 3, "thread": 4}
+
+
+async def test_a_key_for_repetition_costs_one_round_trip(urls, monkeypatch):
+    monkeypatch.setattr(db, "_Connection", Counted)
+    async with boards.opened(urls[1]) as board:
+        keys = iter(["a", "b"])
+        call = lambda: board.person.post("/api/v1/tasks", json={"title": "T"}, headers={"Idempotency-Key": next(keys)})  # noqa: E731
+        assert await sent_by(call) == 5
