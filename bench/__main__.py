@@ -32,8 +32,8 @@ of its own; `python -m bench.http`, `bench.delivery` and `bench.drain` are its p
 """
 CAVEATS = """## How to read it
 
-- One API process, {connections} keep-alive connections, each with one request in flight; {rounds} interleaved rounds of {seconds:g} s
-  a case behind a second of warming up, medians of the rounds. A failed request fails the run.
+- One API process, {connections} keep-alive connections, each with one request in flight; {rounds} interleaved rounds of
+  {seconds:g} s a case behind a second of warming up, medians of the rounds. A failed request fails the run.
 - *Same statements* is bare ASGI on the same server and driver that plays what the product itself asks of the database,
   recorded at the start: same text, arguments of the same size, new ids; no rules, no views, no error envelope.
   It does not send the NOTIFY that the product sends after commits, at most every 5 ms.
@@ -44,7 +44,7 @@ CAVEATS = """## How to read it
 - The list is of an account with {tasks:,} tasks. Tokens are remembered for a second by the product; *bare* looks each up.
 - The rival's figures (117, 127, 226 and 107 a second) were taken elsewhere on a machine of this kind, not in this run.
 - Delivery: one message at a time; the clock starts when COMMIT has returned in the process that posts, and stops when the
-  request's head has been read by the gateway. Prompts of the backlog take the gateway 100 ms each.
+  request's head has been read by the gateway. Prompts of the backlog take the gateway 200 ms each.
 """
 
 
@@ -76,7 +76,8 @@ async def _machine(local: LocalServer) -> str:
         version = await admin.fetchval("SHOW server_version")
     finally:
         await admin.close()
-    return f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, PostgreSQL {version} over a Unix socket, fsync on"
+    python, kind = platform.python_version(), platform.machine()
+    return f"{os.cpu_count()} cores ({kind}), Python {python}, PostgreSQL {version} over a Unix socket, fsync on"
 
 
 async def _drained(local: LocalServer) -> dict[str, float]:
@@ -88,9 +89,9 @@ async def _drained(local: LocalServer) -> dict[str, float]:
 
 def _drain_table(drained: dict[str, float]) -> str:
     lines = ["| loop | commands/s | ratio to bare |", "|---|---:|---:|"]
-    for name in (name for name in drained if not name.endswith("_ratio")):
-        lines.append(f"| {name} | {drained[name]:,.0f} | {drained[name] / drained['bare']:.2f} |")
-    return "\n".join(lines)
+    names = [name for name in drained if not name.endswith("_ratio")]
+    rows = [f"| {name} | {drained[name]:,.0f} | {drained[name] / drained['bare']:.2f} |" for name in names]
+    return "\n".join([*lines, *rows])
 
 
 def _aims(table: Table, drained: dict[str, float]) -> str:

@@ -25,8 +25,8 @@ AGENTS = 2
 SESSIONS = 20
 QUEUED = 1000
 PROBES = 8
-PAUSE = 0.1
-BUSY_SECONDS = 0.1
+PAUSE = 0.05
+BUSY_SECONDS = 0.2
 PATIENCE = 120.0
 ANSWER = (
     b'{"object":"response","output":[{"type":"message","role":"assistant","content":[{"type":"output_text","text":"NO_REPLY"}]}]}'

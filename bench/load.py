@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 from dataclasses import dataclass, field
+from typing import cast
 
 import uvloop
 
@@ -47,8 +48,8 @@ class Client(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport) or hasattr(transport, "write"):
-            self._transport = transport  # type: ignore[assignment]
+        # uvloop's transports are of no asyncio class.
+        self._transport = cast("asyncio.Transport", transport)
         self._send()
 
     def data_received(self, data: bytes) -> None:
@@ -97,8 +98,9 @@ async def run(plan: Plan) -> dict[str, float | int | str]:
     begins = time.perf_counter() + WARM_SECONDS
     seen = Seen(begins, begins + plan.seconds)
     clients = [Client(requests, seen) for requests in plan.connections]
-    for client in clients:
-        await loop.create_connection(lambda client=client: client, "127.0.0.1", plan.port)
+    waiting = iter(clients)
+    for _ in clients:
+        await loop.create_connection(lambda: next(waiting), "127.0.0.1", plan.port)
     await asyncio.gather(*(client.done for client in clients))
     ordered = statistics.quantiles(seen.latencies, n=100) if len(seen.latencies) > 1 else [0.0] * 99
     return {

@@ -1,8 +1,7 @@
 """Statements recorded from the running code, to be played again with fresh ids: the baseline cannot drift from the product."""
 
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -28,19 +27,20 @@ class RecordingPool:
         self.steps: list[Step] = []
         self._pool = pool
 
-    @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[Any]:
-        async with self._pool.acquire() as connection:
-            yield _Recording(connection, self.steps)
+    async def acquire(self, **how: Any) -> Any:
+        return _Recording(await self._pool.acquire(**how), self.steps)
+
+    async def release(self, recording: "_Recording") -> None:
+        await self._pool.release(recording.connection)
 
 
 class _Recording:
     def __init__(self, connection: Any, steps: list[Step]) -> None:
-        self._connection = connection
+        self.connection = connection
         self._steps = steps
 
     def __getattr__(self, name: str) -> Any:
-        inner = getattr(self._connection, name)
+        inner = getattr(self.connection, name)
         if name not in FETCHES:
             return inner
 

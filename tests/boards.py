@@ -22,7 +22,9 @@ OWNER = "owner@example.com"
 class Board:
     """`board.as_("engineer")` calls as that agent, `board.person` as the owner; `database` looks behind the routes."""
 
-    def __init__(self, application: Any, database: Database, *, account_id: UUID, tokens: dict[str, str], settings: Settings) -> None:
+    def __init__(
+        self, application: Any, database: Database, *, account_id: UUID, tokens: dict[str, str], settings: Settings
+    ) -> None:
         self._application = application
         self.database = database
         self.account_id = account_id
@@ -76,9 +78,7 @@ async def opened(
             database, settings=settings, directory=seeds, account_slug=account_slug, gateway_url=gateway_url
         )
         async with application.app.lifespan():  # type: ignore[attr-defined]
-            board = Board(
-                application, database, account_id=report.account_id, tokens=dict(report.credentials), settings=settings
-            )
+            board = Board(application, database, account_id=report.account_id, tokens=dict(report.credentials), settings=settings)
             try:
                 yield board
             finally:

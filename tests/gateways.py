@@ -238,7 +238,7 @@ async def settled(admin: Any, *, seconds: float = make.PATIENCE_SECONDS) -> None
         await hurry(admin)
         waiting = "SELECT count(*) FROM notifications WHERE state = 'queued' AND recipient_kind = 'agent'"
         running = "SELECT count(*) FROM runtime_commands WHERE state IN ('queued', 'running', 'retry_scheduled')"
-        return await admin.fetchval(waiting) == 0 and await admin.fetchval(running) == 0
+        return bool(await admin.fetchval(waiting) == 0 and await admin.fetchval(running) == 0)
 
     await make.until(done, seconds=seconds)
 

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from app.events import queries
-from app.kernel.wake import BOARD, EVERYTHING, Wakes
+from app.kernel.wake import BOARD, EVERYTHING, IDENTITY, Wakes
 
 SAFETY_SECONDS = 3.0
 
@@ -40,13 +40,15 @@ class Waiting:
                 self._pulses.pop(account_id, None)
 
     def _heard(self, channel: str, subjects: frozenset[str]) -> None:
-        if channel != BOARD:
+        if channel not in (BOARD, IDENTITY):
             return
         if EVERYTHING in subjects:
             self._everybody()
             return
         for subject in subjects:
-            for event in self._agents.get(subject, ()):
+            # Whoever waits in an account whose tokens or agents changed is asked for its token again.
+            places = self._agents.get(subject, ()) if channel == BOARD else self._accounts.get(UUID(subject), ())
+            for event in places:
                 event.set()
 
     def _everybody(self) -> None:
@@ -66,7 +68,7 @@ class Waiting:
         for row in await self._pool.fetch(queries.PULSES, list(self._accounts)):
             before = self._pulses.get(row["account_id"])
             self._pulses[row["account_id"]] = row["last_seq"]
-            if before is not None and before != row["last_seq"]:
+            if before != row["last_seq"]:
                 for event in self._accounts.get(row["account_id"], ()):
                     event.set()
 

@@ -18,7 +18,8 @@ class Event(SQLModel, table=True):
         Index("events_entity_idx", "account_id", "entity_kind", "entity_id", "seq"),
     )
 
-    account_id: UUID = Field(primary_key=True, foreign_key="accounts.id")
+    # The counter row below refers to the account; a foreign key on each event would check the same again.
+    account_id: UUID = Field(primary_key=True)
     seq: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     event_id: UUID
     type: str

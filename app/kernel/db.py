@@ -62,7 +62,7 @@ class Database:
             connection = await self.app.acquire(timeout=ACQUIRE_SECONDS)
         except TimeoutError as error:
             raise Overloaded("every database connection of this process is busy; try again") from error
-        except LOST as error:
+        except (*LOST, asyncpg.TooManyConnectionsError) as error:
             raise Unavailable("the database is not reachable; try again") from error
         try:
             yield connection

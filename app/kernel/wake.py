@@ -81,12 +81,16 @@ class Wakes:
         # What was written while nobody listened.
         for channel in CHANNELS:
             self._tell(channel, frozenset((EVERYTHING,)))
+        clock = asyncio.get_running_loop().time
+        sent = clock() - COALESCE_SECONDS
         while not broken.is_set():
             await _first(self._due.wait(), broken.wait())
             if self._due.is_set():
-                await asyncio.sleep(COALESCE_SECONDS)
+                # The first goes at once; those that follow it closely go together.
+                await asyncio.sleep(max(0.0, sent + COALESCE_SECONDS - clock()))
                 self._due.clear()
                 await self._flush(connection)
+                sent = clock()
         raise ConnectionError("the listening connection ended")
 
     async def _flush(self, connection: Any) -> None:

@@ -21,8 +21,15 @@ class Command(SQLModel, table=True):
     __tablename__ = "runtime_commands"
     __table_args__ = (
         UniqueConstraint("account_id", "type", "idempotency_key", name="runtime_commands_idempotency_key"),
-        UniqueConstraint("account_id", "lane_id", "lane_seq", name="runtime_commands_lane_key"),
         tenant_key("lane_id", "runtime_lanes", name="runtime_commands_lane_fkey"),
+        Index(
+            "runtime_commands_lane_idx",
+            "account_id",
+            "lane_id",
+            "lane_seq",
+            unique=True,
+            postgresql_where=text("lane_id IS NOT NULL"),
+        ),
         Index("runtime_commands_claim_idx", "prio", "run_at", "id", postgresql_where=text(f"lane_id IS NULL AND {CLAIMABLE}")),
         Index("runtime_commands_worker_idx", "worker_id", postgresql_where=text("state = 'running'")),
         Index("runtime_commands_state_idx", "account_id", "state", "created_at"),
@@ -66,8 +73,9 @@ class Command(SQLModel, table=True):
 
 
 class Attempt(SQLModel, table=True):
+    """Written in the statement that claims its command, which is all that a foreign key would check."""
+
     __tablename__ = "runtime_command_attempts"
-    __table_args__ = (tenant_key("command_id", "runtime_commands", name="runtime_command_attempts_command_fkey"),)
 
     account_id: UUID = Field(primary_key=True)
     command_id: UUID = Field(primary_key=True)

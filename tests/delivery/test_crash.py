@@ -117,6 +117,18 @@ async def test_a_worker_killed_while_the_gateway_thinks_leaves_exactly_one_messa
     assert len({asked.key for asked in gateway.asked}) == 1
 
 
+async def test_a_prompt_that_four_workers_die_of_ends_as_dead(board, gateway, crew, admin):
+    gateway.answering = lambda _: gateways.hangs()
+    await board.task()
+    for deaths in range(1, 5):
+        worker = await crew.start()
+        await make.until(was_asked(gateway, deaths))
+        await killed(worker)
+    await crew.start()
+    await make.until(finds(admin, "state = 'dead' AND reason = 'worker_lost' AND attempts = 4"))
+    assert len(gateway.asked) == 4
+
+
 @pytest.mark.parametrize("late_words", ["Too late.", ""], ids=["words", "silence"])
 async def test_a_worker_that_was_taken_for_dead_writes_nothing(board, gateway, crew, admin, late_words):
     # So that nobody else is woken by what is said here.

@@ -1,3 +1,4 @@
+import asyncio
 import hashlib
 
 import msgspec
@@ -5,7 +6,7 @@ import pytest
 
 from app.delivery import render
 from tests import boards, gateways, make
-from tests.gateways import NOTHING, finds, refuses, says, settled, thread
+from tests.gateways import NO_REPLY, NOTHING, finds, refuses, says, settled, thread
 
 TOKEN = "gateway-token-of-the-environment"
 
@@ -147,6 +148,24 @@ async def test_people_are_told_and_nothing_is_sent_for_them(board, gateway, work
     assert len(gateway.of("engineer")) == 1
     keys = {row["id"] for row in await admin.fetch("SELECT id FROM notifications WHERE recipient_kind = 'agent'")}
     assert {asked.key for asked in gateway.asked} == {str(key) for key in keys}
+
+
+@pytest.mark.parametrize("goal", ["in_progress", "done"])
+async def test_a_reviewers_words_are_posted_though_the_task_left_review_while_it_thought(board, gateway, worker, admin, goal):
+    moved = asyncio.Event()
+    gateway.answering = lambda asked: says("My verdict.", once=moved) if asked.agent == "reviewer" else NO_REPLY
+    task = await board.task(assignee_slugs=["engineer"])
+    for step in ("in_progress", "review"):
+        await board.as_("engineer").post("/agent/task-status", json={"task_id": task["id"], "status": step})
+    await make.until(lambda: asyncio.sleep(0, gateway.of("reviewer")))
+    answer = await board.as_("reviewer").post(
+        "/agent/task-status", json={"task_id": task["id"], "status": goal, "reason": "Why."}
+    )
+    assert answer.status_code == 200, answer.text
+    moved.set()
+    await settled(admin)
+    assert [message["content"] for message in await thread(board, task["id"])] == ["My verdict."]
+    assert await admin.fetchval("SELECT count(*) FROM runtime_dead_letters") == 0
 
 
 async def test_what_was_sent_is_frozen_and_sent_again_byte_for_byte(board, gateway, worker, admin):

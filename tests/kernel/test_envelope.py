@@ -136,7 +136,9 @@ async def test_a_limit_out_of_range_is_clamped_and_the_answer_says_so(board, lim
     assert (answer.status_code, answer.json()["limit"]) == (200, 1 if int(limit) < 1 else 200)
 
 
-@pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Basic eDp5", "Bearer x", "Bearer cb_aaaaaaaa_x", "Bearer cb_é_x", "cb_aaaaaaaa_x"])
+@pytest.mark.parametrize(
+    "value", ["", "Bearer", "Bearer ", "Basic eDp5", "Bearer x", "Bearer cb_aaaaaaaa_x", "Bearer cb_é_x", "cb_aaaaaaaa_x"]
+)
 async def test_whoever_is_unknown_is_refused_and_told_how_to_come_in(board, value):
     headers = {"Authorization": value.encode("latin-1")} if value else {}
     answer = await board.client(None).get(TASKS, headers=headers)
@@ -175,7 +177,9 @@ async def test_a_request_id_is_given_back_or_made(board, path):
     assert (await board.person.get(path, headers={"X-Request-ID": "mine-1"})).headers["X-Request-ID"] == "mine-1"
     made = [(await board.person.get(path)).headers["X-Request-ID"] for _ in range(2)]
     assert len({*made}) == 2
-    odd = await board.person.get(path, headers={"X-Request-ID": "a b\u00e9".encode("latin-1").decode("latin-1").encode("latin-1")})
+    odd = await board.person.get(
+        path, headers={"X-Request-ID": "a b\u00e9".encode("latin-1").decode("latin-1").encode("latin-1")}
+    )
     assert len(odd.headers["X-Request-ID"]) == 36
 
 
@@ -220,13 +224,15 @@ def _name(url: str) -> str:
 
 def _closing(url: str) -> tuple[str, str]:
     end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{_name(url)}'"
-    return f"ALTER DATABASE {_name(url)} ALLOW_CONNECTIONS false", end
+    return f"ALTER DATABASE {_name(url)} CONNECTION LIMIT 0", end
 
 
 def _opening(url: str) -> tuple[str]:
-    return (f"ALTER DATABASE {_name(url)} ALLOW_CONNECTIONS true",)
+    return (f"ALTER DATABASE {_name(url)} CONNECTION LIMIT -1",)
 
 
 async def test_what_is_shown_of_an_error_is_json_whatever_was_sent(board):
-    answer = await board.person.post("/api/v1/policies/explain", content=b'{"action": "\\u007f\\u2028", "agent_slug": "\\ud83d\\ude00"}')
+    answer = await board.person.post(
+        "/api/v1/policies/explain", content=b'{"action": "\\u007f\\u2028", "agent_slug": "\\ud83d\\ude00"}'
+    )
     assert json.loads(answer.content)["error"]["code"] == "validation_failed"

@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from app.accounts.queries import AUTHENTICATE
 from app.kernel import db
 from tests import boards
 from tests.kernel.statements import Statement, statements
@@ -17,14 +18,26 @@ ALL = statements()
 UNBOUNDED = {
     "bootstrap.PRESENT": "seeds compare the whole account, once at a start",
     "bootstrap.LOCK": "seeds lock what the account was seeded with, once at a start",
+    "observability.BACKLOG": "health counts over all accounts, and stops after 10,000 rows",
 }
-SLOW_SCANS = {"observability.BACKLOG": {"runtime_commands"}}
-EXPLAIN = "DEALLOCATE ALL; SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; PREPARE q AS "
+# Partial indexes that stay small however much is stored, so walking one is no fault.
+SMALL = {"runtime_commands_worker_idx": "running commands only"}
+# Tables of tests are empty, and of those the planner would rather read all than look up one row after the other.
+SETTINGS = ("plan_cache_mode = force_generic_plan", "enable_seqscan = off", "enable_hashjoin = off", "enable_mergejoin = off")
+EXPLAIN = f"DEALLOCATE ALL; {''.join(f'SET {one}; ' for one in SETTINGS)}PREPARE q AS "
 
 
 @pytest.fixture
 async def service(urls):
     connection = await asyncpg.connect(db.plain(urls[1]), statement_cache_size=0)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def planner(urls):
+    # A role that no policy binds: the policy's own filter would hide a forgotten condition on the account.
+    connection = await asyncpg.connect(db.plain(urls[0]), statement_cache_size=0)
     yield connection
     await connection.close()
 
@@ -41,11 +54,26 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(child)
 
 
-async def plan_of(admin, sql: str, parameters: int) -> list[dict[str, Any]]:
-    # As a role that no policy binds: its own filter would hide a forgotten condition on the account.
-    await admin.execute(EXPLAIN + sql)
+async def plan_of(planner, sql: str, parameters: int) -> list[dict[str, Any]]:
+    await planner.execute(EXPLAIN + sql)
     values = f"({', '.join(['NULL'] * parameters)})" if parameters else ""
-    return list(nodes(json.loads(await admin.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE q{values}"))[0]["Plan"]))
+    return list(nodes(json.loads(await planner.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE q{values}"))[0]["Plan"]))
+
+
+async def first_columns(planner) -> dict[str, str]:
+    """The index of each name by the column that it starts with."""
+    rows = await planner.fetch(
+        "SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid, 1, true) AS first FROM pg_index"
+    )
+    return {row["name"]: row["first"] for row in rows}
+
+
+def unbounded_walks(plan: list[dict[str, Any]], first: dict[str, str]) -> list[str]:
+    """Indexes that are read without saying where to start."""
+    used = [node for node in plan if node.get("Index Name") and node["Index Name"] not in SMALL]
+    walked = [node for node in used if first[node["Index Name"]] not in node.get("Index Cond", "")]
+    tables = {node["Index Name"]: node.get("Relation Name") or node["Index Name"] for node in walked}
+    return [f"walk of {index} on {table}" for index, table in tables.items() if any(table.startswith(one) for one in GROWING)]
 
 
 def faults(plan: list[dict[str, Any]]) -> list[str]:
@@ -64,7 +92,7 @@ def faults(plan: list[dict[str, Any]]) -> list[str]:
 def test_there_are_statements_to_check():
     assert len(ALL) > 60
     assert {one.name for one in ALL} >= {"tasks.SCENE", "tasks.MOVE_TASK", "runtime.CLAIM", "events.RECORD", "agentapi.OWN"}
-    assert set(UNBOUNDED) | set(SLOW_SCANS) <= {one.name for one in ALL}
+    assert set(UNBOUNDED) <= {one.name for one in ALL}
 
 
 @pytest.mark.parametrize("statement", ALL, ids=lambda one: one.name)
@@ -72,19 +100,18 @@ async def test_a_statement_fits_the_schema_and_the_rights_of_its_role(service, s
     await prepared(service, statement)
 
 
-async def test_no_statement_reads_a_growing_table_from_end_to_end(service, admin):
-    found = {}
+async def test_no_statement_reads_a_growing_table_from_end_to_end(service, planner):
+    found, first = {}, await first_columns(planner)
     for statement in ALL:
         if statement.name in UNBOUNDED:
             continue
-        plan = await plan_of(admin, statement.sql, await prepared(service, statement))
-        ignored = SLOW_SCANS.get(statement.name, set())
-        found[statement.name] = [fault for fault in faults(plan) if fault.split()[-1] not in ignored]
+        plan = await plan_of(planner, statement.sql, await prepared(service, statement))
+        found[statement.name] = [*faults(plan), *unbounded_walks(plan, first)]
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 
-async def test_a_forgotten_account_is_seen_in_the_plan(admin):
-    plan = await plan_of(admin, "SELECT title FROM tasks WHERE title = $1 AND created_at < callboard_now()", 1)
+async def test_a_forgotten_account_is_seen_in_the_plan(planner):
+    plan = await plan_of(planner, "SELECT title FROM tasks WHERE title = $1 AND created_at < callboard_now()", 1)
     assert faults(plan)
 
 
@@ -116,7 +143,8 @@ async def sent_by(call) -> int:
     Counted.sent = []
     answer = await call()
     assert answer.status_code in (200, 201, 204), answer.text
-    return len(Counted.sent)
+    # Who calls is looked up once a second.
+    return len([query for query in Counted.sent if query != AUTHENTICATE])
 
 
 async def test_writes_take_four_round_trips_and_reads_at_most_five(urls, monkeypatch):

@@ -115,7 +115,9 @@ async def test_a_name_gives_no_authority(board):
     task = await in_review(board)
     assert (await explained(board, "orchestrator-2", task, "task.assign"))["reason"] == "orchestrator_required"
     await board.person.patch(f"/api/v1/agents/{await board.agent_id('orchestrator')}", json={"name": "Zed", "role": "None"})
-    answer = await board.as_("orchestrator").post("/agent/task-assign", json={"task_id": task["id"], "assignee_slugs": ["writer"]})
+    answer = await board.as_("orchestrator").post(
+        "/agent/task-assign", json={"task_id": task["id"], "assignee_slugs": ["writer"]}
+    )
     assert answer.status_code == 200
 
 
@@ -255,7 +257,9 @@ async def test_explain_says_what_doing_does(board, reviewer, orchestrator):
     for who, (action, path, body) in itertools.product(("engineer", "reviewer", "writer", "orchestrator"), ASKED):
         task = await in_review(board)
         said = await explained(board, who, task, action, status=body.get("status"))
-        answer = await board.as_(who).post(path, json={"task_id": task["id"], "reason": "r"} | body if "status" in body else {"task_id": task["id"]} | body)
+        answer = await board.as_(who).post(
+            path, json={"task_id": task["id"], "reason": "r"} | body if "status" in body else {"task_id": task["id"]} | body
+        )
         error = answer.json().get("error", {})
         assert (said["decision"] == "deny") == (answer.status_code == 403), (who, action, body, said, answer.text)
         assert said["reason"] == error.get("details", {}).get("reason"), (who, action)

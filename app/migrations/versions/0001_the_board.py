@@ -73,10 +73,6 @@ def upgrade() -> None:
         sa.Column("payload", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False),
         sa.Column("schema_version", sa.SmallInteger(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("callboard_now()"), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["account_id"],
-            ["accounts.id"],
-        ),
         sa.PrimaryKeyConstraint("account_id", "seq"),
         sa.UniqueConstraint("account_id", "event_id", name="events_event_id_key"),
     )
@@ -338,9 +334,15 @@ def upgrade() -> None:
             ["accounts.id"],
         ),
         sa.PrimaryKeyConstraint("account_id", "id"),
-        sa.UniqueConstraint("account_id", "lane_id", "lane_seq", name="runtime_commands_lane_key"),
         sa.UniqueConstraint("account_id", "type", "idempotency_key", name="runtime_commands_idempotency_key"),
         postgresql_with={"fillfactor": 70},
+    )
+    op.create_index(
+        "runtime_commands_lane_idx",
+        "runtime_commands",
+        ["account_id", "lane_id", "lane_seq"],
+        unique=True,
+        postgresql_where=sa.text("lane_id IS NOT NULL"),
     )
     op.create_index(
         "runtime_commands_claim_idx",
@@ -419,11 +421,6 @@ def upgrade() -> None:
         sa.Column("error_class", sa.String(), nullable=True),
         sa.Column("error_message", sa.String(), nullable=True),
         sa.Column("lane_epoch", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["account_id", "command_id"],
-            ["runtime_commands.account_id", "runtime_commands.id"],
-            name="runtime_command_attempts_command_fkey",
-        ),
         sa.PrimaryKeyConstraint("account_id", "command_id", "attempt"),
     )
     op.create_table(
@@ -909,6 +906,7 @@ def downgrade() -> None:
         table_name="runtime_commands",
         postgresql_where=sa.text("lane_id IS NULL AND state IN ('queued', 'retry_scheduled')"),
     )
+    op.drop_index("runtime_commands_lane_idx", table_name="runtime_commands", postgresql_where=sa.text("lane_id IS NOT NULL"))
     op.drop_table("runtime_commands")
     op.drop_table("agents")
     op.drop_table("skills")
