@@ -21,14 +21,17 @@ from bench.http import Table
 
 WRITES, READS, TIMES, DRAIN = 0.5, 0.6, 10, 0.2
 COMMANDS = 20_000
+# Runnable processes of the bench itself: load generator, API and a few of the database's.
+OWN_LOAD = 3
 README = Path(__file__).with_name("README.md")
 Drain = Callable[[str, str, int], Awaitable[dict[str, float]]]
 
 HEAD = """# Numbers
 
 Written by `python -m bench` (in the environment that `./callboard` makes: `.venv/bin/python -m bench`), which starts a database
-of its own; `python -m bench.http`, `bench.delivery` and `bench.drain` are its parts. Every figure comes from one run on
-{machine}. Ratios are what to compare; rates are of this machine, where load generator, API and database share the cores.
+of its own; `python -m bench.http` and `python -m bench.delivery` are its parts. Every figure comes from one run on {machine}.
+Ratios are what to compare: load generator, API and database share the cores, and the machine's load average over the last
+five minutes of the run was {load:.1f}, so what exceeds about {own} is other work that the rates suffer from.
 """
 CAVEATS = """## How to read it
 
@@ -57,7 +60,7 @@ async def run(seconds: float) -> str:
         drained = await _drained(local)
     caveats = CAVEATS.format(connections=http.CONNECTIONS, rounds=http.ROUNDS, seconds=seconds, tasks=http.TASKS)
     parts = [
-        HEAD.format(machine=machine),
+        HEAD.format(machine=machine, load=os.getloadavg()[1], own=OWN_LOAD),
         "## Requests\n",
         http.markdown(table) + "\n",
         "## Delivery\n",

@@ -2,13 +2,13 @@
 
 from app.kernel.writes import Write
 
-# Oldest first; one that was offered comes again when nobody acknowledged it for `$3` seconds.
+# Oldest first; two calls at once get two of them; one that was offered comes again when nobody acknowledged it for `$3` seconds.
 NOTIFICATION = """
 SELECT n.id, n.type, n.task_id, n.message_id, n.title, n.body, n.reason, n.created_at
 FROM notifications n
 WHERE n.account_id = $1 AND n.recipient_id = $2 AND n.state = 'queued' AND n.command_id IS NULL
   AND (n.offered_at IS NULL OR n.offered_at <= callboard_now() - make_interval(secs => $3))
-ORDER BY n.id LIMIT 1
+ORDER BY n.id LIMIT 1 FOR UPDATE SKIP LOCKED
 """
 OFFER = Write(
     "offered",

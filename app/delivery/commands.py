@@ -13,7 +13,7 @@ from app.delivery import gateway, service
 from app.delivery.answer import read_answer
 from app.delivery.gateway import SendHeaders
 from app.delivery.rules import should_deliver
-from app.delivery.service import Ready, Settled
+from app.delivery.service import Ready, Settled, Turn
 from app.delivery.types import AfterSilence, AuthorKind, DeliveryFacts, FailureClass, GatewayError, ParsedAnswer, Skip
 from app.kernel import clock
 from app.kernel.settings import Settings
@@ -114,14 +114,13 @@ async def send(attempt: Attempt) -> None:
     wanted = msgspec.json.decode(attempt.claim.payload, type=Sending)
     resources: Resources = attempt.resources
     async with attempt.transaction() as tx:
-        step = await service.prepare(
-            tx,
+        turn = Turn(
             notification_id=wanted.notification_id,
             session_id=wanted.session_id,
-            base_url=resources.base_url,
-            token=lambda: secrets.token_hex(8),
+            command_id=attempt.claim.id,
             attempt=attempt.claim.attempt,
         )
+        step = await service.prepare(tx, turn, base_url=resources.base_url, token=lambda: secrets.token_hex(8))
         if isinstance(step, Settled):
             attempt.finish(tx)
     if isinstance(step, Ready):
@@ -182,8 +181,9 @@ async def give_up(attempt: Attempt) -> None:
     """The runtime gave a delivery up: its notification ends too, as dead or expired."""
     given_up = msgspec.json.decode(attempt.claim.payload, type=GivenUp)
     state = NotificationState.EXPIRED if given_up.is_expired else NotificationState.DEAD
+    reason = "expired" if given_up.is_expired else given_up.error_class
     async with attempt.transaction() as tx:
-        service.end(tx, given_up.payload.notification_id, state, reason=given_up.error_class, attempts=given_up.attempts)
+        service.end(tx, given_up.payload.notification_id, state, reason=reason, attempts=given_up.attempts)
         attempt.finish(tx)
 
 

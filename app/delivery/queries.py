@@ -2,7 +2,7 @@
 
 from app.kernel.writes import Write
 
-# The notification is locked, so that one attempt settles it.
+# The notification is locked, so that one attempt settles it; an attempt that was fenced out finds nothing.
 NOTIFICATION = """
 SELECT n.id, n.type, n.task_id, n.message_id, n.actor_kind, n.actor_id, n.status_from, n.caused_by_type, n.title, n.body,
     n.depth, n.state,
@@ -13,6 +13,7 @@ FROM notifications n
 JOIN accounts c ON c.id = n.account_id
 JOIN agents a ON a.account_id = n.account_id AND a.id = n.recipient_id
 JOIN agent_sessions s ON s.account_id = n.account_id AND s.id = $3
+JOIN runtime_commands k ON k.account_id = n.account_id AND k.id = $4 AND k.attempt = $5 AND k.state = 'running'
 LEFT JOIN executor_profiles p ON p.account_id = a.account_id AND p.id = a.profile_id
 LEFT JOIN deliveries d ON d.account_id = n.account_id AND d.notification_id = n.id
 WHERE n.account_id = $1 AND n.id = $2

@@ -27,6 +27,15 @@ class Settled(msgspec.Struct, frozen=True):
     """The notification has come to its end; nothing is left to send."""
 
 
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt at one notification; its command and attempt are the fence."""
+
+    notification_id: UUID
+    session_id: UUID
+    command_id: UUID
+    attempt: int
+
+
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """A frozen request; `answer` is what the gateway already said to it, if a worker died after hearing it."""
 
@@ -46,28 +55,26 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     answer: RawAnswer | None
 
 
-async def prepare(
-    tx: Transaction, *, notification_id: UUID, session_id: UUID, base_url: str, token: Callable[[], str], attempt: int
-) -> Settled | Ready:
+async def prepare(tx: Transaction, turn: Turn, *, base_url: str, token: Callable[[], str]) -> Settled | Ready:
     """Decide on the facts of now; freeze the prompt at the first attempt and keep it for all later ones."""
-    row = await tx.row(queries.NOTIFICATION, tx.account_id, notification_id, session_id)
+    row = await tx.row(queries.NOTIFICATION, tx.account_id, turn.notification_id, turn.session_id, turn.command_id, turn.attempt)
     if row is None or row["state"] != NotificationState.QUEUED:
         return Settled()
     if row["answer"] is not None:
         return _ready(tx, row, row["request"])
     if row["retired_at"] is not None:
-        end(tx, notification_id, NotificationState.SKIPPED, reason=AGENT_RETIRED, attempts=attempt)
+        end(tx, turn.notification_id, NotificationState.SKIPPED, reason=AGENT_RETIRED, attempts=turn.attempt)
         return Settled()
     found = await briefing.situation(tx, row)
     decision = should_deliver(briefing.facts(found))
     if isinstance(decision, Skip):
-        end(tx, notification_id, NotificationState.SKIPPED, reason=decision.reason, attempts=attempt)
+        end(tx, turn.notification_id, NotificationState.SKIPPED, reason=decision.reason, attempts=turn.attempt)
         return Settled()
     request = row["request"]
     if request is None:
-        request = await _frozen(tx, found, row, session_id=session_id, base_url=base_url, token=token)
+        request = await _frozen(tx, found, row, session_id=turn.session_id, base_url=base_url, token=token)
         await tx.flush()
-    tx.write(queries.COUNT_SEND, tx.account_id, notification_id, expect=1)
+    tx.write(queries.COUNT_SEND, tx.account_id, turn.notification_id, expect=1)
     return _ready(tx, row, request)
 
 

@@ -19,7 +19,8 @@ RUNTIME_ROLE = "callboard_runtime"
 AUTH_ROLE = "callboard_auth"
 LOCK_TIMEOUT = "5s"
 STATEMENT_TIMEOUT = "30s"
-IDLE_TIMEOUT = "60s"
+# A frozen process must not hold rows longer than it takes to be declared dead.
+IDLE_TIMEOUT = "15s"
 ACQUIRE_SECONDS = 5.0
 BUSY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 LOST = (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.InterfaceError, ConnectionError)

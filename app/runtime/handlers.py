@@ -127,7 +127,7 @@ def failure_of(error: Exception) -> Failure:
     lines = str(error).splitlines() or [""]
     message = ledger.clean(f"{type(error).__name__}: {lines[0]}")
     if isinstance(error, PASSING):
-        return Failure(error=ErrorClass.TRANSIENT, message=message)
+        return Failure(error=ErrorClass.UNAVAILABLE, message=message)
     if isinstance(error, CallboardError) and error.code.value in set(ErrorClass):
         return Failure(error=ErrorClass(error.code.value), message=message, retry_after=error.retry_after)
     return Failure(error=ErrorClass.INTERNAL, message=message)

@@ -70,19 +70,18 @@ BODIES: dict[str, tuple[bytes, int, str]] = {
     "before all time": (b'{"title": "a", "due_at": "0001-01-01T00:00:00+14:00"}', 422, "validation_failed"),
     "after all time": (b'{"title": "a", "due_at": "9999-12-31T23:59:59-14:00"}', 422, "validation_failed"),
     "deep": (title("[" * 100_000 + "]" * 100_000), 422, "validation_failed"),
-    "deep objects": (b'{"x": ' * 50_000 + b"1" + b"}" * 50_000, 422, "validation_failed"),
+    "deep objects": (b'{"x": ' * 50_000 + b"1" + b"}" * 50_000, 400, "malformed_request"),
 }
 
 
-@pytest.mark.parametrize("name", BODIES)
-async def test_a_body_that_is_not_what_was_asked_for_writes_nothing(board, admin, name):
-    body, status, code = BODIES[name]
-    before = await written(admin)
-    answer = await board.person.post(TASKS, content=body, headers=JSON | {"Idempotency-Key": "k"})
-    if name == "deep objects":
-        assert answer.status_code in (400, 422)
-        status, code = answer.status_code, answer.json()["error"]["code"]
-    enveloped(answer, status, code)
+async def test_a_body_that_is_not_what_was_asked_for_writes_nothing(board, admin):
+    before, found = await written(admin), {}
+    for name, (body, status, code) in BODIES.items():
+        answer = await board.person.post(TASKS, content=body, headers=JSON | {"Idempotency-Key": "k"})
+        found[name] = (answer.status_code, answer.json()["error"]["code"])
+        if found[name] == (status, code):
+            enveloped(answer, status, code)
+    assert found == {name: (status, code) for name, (_, status, code) in BODIES.items()}
     assert await written(admin) == before
 
 
@@ -120,30 +119,44 @@ CALLS: list[tuple[str, str, int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "status", "code"), CALLS)
-async def test_a_call_that_leads_nowhere_is_answered_in_the_same_shape(board, admin, method, path, status, code):
-    before = await written(admin)
-    answer = await board.person.request(method, path, content=b"{}" if method == "POST" else None, headers=JSON)
-    enveloped(answer, status, code)
+async def test_a_call_that_leads_nowhere_is_answered_in_the_same_shape(board, admin):
+    before, found = await written(admin), []
+    for method, path, status, code in CALLS:
+        answer = await board.person.request(method, path, content=b"{}" if method == "POST" else None, headers=JSON)
+        found.append((method, path, answer.status_code, answer.json()["error"]["code"]))
+        if found[-1][2:] == (status, code):
+            enveloped(answer, status, code)
+        if status == 405:
+            assert answer.headers["Allow"]
+    assert found == CALLS
     assert await written(admin) == before
-    if status == 405:
-        assert answer.headers["Allow"]
 
 
-@pytest.mark.parametrize("limit", ["0", "-5", "9999", "99999999999999999999"])
-async def test_a_limit_out_of_range_is_clamped_and_the_answer_says_so(board, limit):
-    answer = await board.person.get(f"{TASKS}?limit={limit}")
-    assert (answer.status_code, answer.json()["limit"]) == (200, 1 if int(limit) < 1 else 200)
+async def test_a_limit_out_of_range_is_clamped_and_the_answer_says_so(board):
+    for limit in ("0", "-5", "9999", "99999999999999999999"):
+        answer = await board.person.get(f"{TASKS}?limit={limit}")
+        assert (answer.status_code, answer.json()["limit"]) == (200, 1 if int(limit) < 1 else 200)
 
 
-@pytest.mark.parametrize(
-    "value", ["", "Bearer", "Bearer ", "Basic eDp5", "Bearer x", "Bearer cb_aaaaaaaa_x", "Bearer cb_é_x", "cb_aaaaaaaa_x"]
+STRANGERS = (
+    "",
+    "Bearer",
+    "Bearer ",
+    "Basic eDp5",
+    "Bearer x",
+    "Bearer cb_aaaaaaaa_x",
+    "Bearer cb_aaaaaaa\u00e9_x",
+    "cb_aaaaaaaa_x",
 )
-async def test_whoever_is_unknown_is_refused_and_told_how_to_come_in(board, value):
-    headers = {"Authorization": value.encode("latin-1")} if value else {}
-    answer = await board.client(None).get(TASKS, headers=headers)
-    enveloped(answer, 401, "unauthenticated")
-    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_whoever_is_unknown_is_refused_and_told_how_to_come_in(board):
+    for value in STRANGERS:
+        headers = {"Authorization": value.encode("latin-1")} if value else {}
+        async with board.client(None) as stranger:
+            answer = await stranger.get(TASKS, headers=headers)
+        enveloped(answer, 401, "unauthenticated")
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
 @pytest.mark.parametrize("change", ["expires_at = now() - interval '1 second'", "revoked_at = now()"])
@@ -172,15 +185,13 @@ async def test_a_client_that_asks_for_problems_gets_problems(board):
     assert body["request_id"] == answer.headers["X-Request-ID"]
 
 
-@pytest.mark.parametrize("path", [TASKS, "/nope", f"{TASKS}/{ABSENT}", "/ready"])
-async def test_a_request_id_is_given_back_or_made(board, path):
-    assert (await board.person.get(path, headers={"X-Request-ID": "mine-1"})).headers["X-Request-ID"] == "mine-1"
-    made = [(await board.person.get(path)).headers["X-Request-ID"] for _ in range(2)]
-    assert len({*made}) == 2
-    odd = await board.person.get(
-        path, headers={"X-Request-ID": "a b\u00e9".encode("latin-1").decode("latin-1").encode("latin-1")}
-    )
-    assert len(odd.headers["X-Request-ID"]) == 36
+async def test_a_request_id_is_given_back_or_made(board):
+    for path in (TASKS, "/nope", f"{TASKS}/{ABSENT}", "/ready"):
+        assert (await board.person.get(path, headers={"X-Request-ID": "mine-1"})).headers["X-Request-ID"] == "mine-1"
+        made = [(await board.person.get(path)).headers["X-Request-ID"] for _ in range(2)]
+        assert len({*made}) == 2
+        odd = await board.person.get(path, headers=[(b"X-Request-ID", b"a b\xe9")])
+        assert len(odd.headers["X-Request-ID"]) == 36
 
 
 async def test_the_trace_of_a_call_is_found_on_its_event_and_command(urls, admin):
