@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, UnsetType
 
 from app.kernel.types import ActorKind
-from app.kernel.wire import Body, View
+from app.kernel.wire import Body, View, in_calendar
 from app.policies.types import Flags, SelfReview
 
 Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
@@ -43,6 +43,9 @@ class NewToken(Body):
     agent_slug: Annotated[str, Meta(max_length=64)] | None = None
     email: Annotated[str, Meta(max_length=254)] | None = None
     expires_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        in_calendar(self.expires_at)
 
 
 class TokenView(View):

@@ -23,7 +23,16 @@ STATEMENT_TIMEOUT = "30s"
 IDLE_TIMEOUT = "15s"
 ACQUIRE_SECONDS = 5.0
 BUSY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
-LOST = (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.InterfaceError, ConnectionError)
+LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InterfaceError,
+    # What the driver says when a connection breaks while it is being prepared for use.
+    asyncpg.InternalClientError,
+    ConnectionError,
+)
 
 
 class _Connection(asyncpg.Connection):
@@ -146,7 +155,8 @@ async def retried(attempt: Any, *, times: int = 3) -> Any:
     for number in range(times):
         try:
             return await attempt()
-        except BUSY:
+        except (*BUSY, asyncpg.UniqueViolationError):
+            # Somebody else made the same row meanwhile: the next attempt sees it and answers to that.
             if number == times - 1:
                 raise
             await asyncio.sleep(random.uniform(0, 0.02 * 2**number))  # noqa: S311

@@ -1,6 +1,7 @@
 """The shapes at the wire: bodies in, views out, and one way to read each."""
 
 import re
+from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -56,6 +57,12 @@ def decode(raw: bytes, kind: type[T]) -> T:
     if b"\\u0000" in raw:
         _refuse_nul(msgspec.json.decode(raw), path="")
     return value
+
+
+def in_calendar(moment: object) -> None:
+    """Refuse a time whose year another time zone would push out of the calendar."""
+    if isinstance(moment, datetime) and not MINYEAR < moment.year < MAXYEAR:
+        raise ValueError(f"{moment.isoformat()} is too far away")
 
 
 def convert(value: object, kind: type[T]) -> T:

@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, UnsetType
 
 from app.kernel.types import ActorKind
-from app.kernel.wire import Body, View
+from app.kernel.wire import Body, View, in_calendar
 from app.tasks.types import Description, Labels, Priority, Reason, TaskStatus, Title
 
 Slugs = Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(max_length=50)]
@@ -28,6 +28,9 @@ class NewTask(Body):
     assignee_slugs: Slugs = []
     assignee_emails: Emails = []
 
+    def __post_init__(self) -> None:
+        in_calendar(self.due_at)
+
 
 class AgentNewTask(Body):
     title: Title
@@ -39,6 +42,9 @@ class AgentNewTask(Body):
     blocked_reason: Reason | None = None
     assignee_slugs: Slugs = []
 
+    def __post_init__(self) -> None:
+        in_calendar(self.due_at)
+
 
 class TaskEdit(Body):
     """Absent fields stay; `due_at: null` removes the date."""
@@ -49,6 +55,9 @@ class TaskEdit(Body):
     labels: Labels | UnsetType = UNSET
     due_at: datetime | None | UnsetType = UNSET
     expected_version: Version | None = None
+
+    def __post_init__(self) -> None:
+        in_calendar(self.due_at)
 
 
 class StatusChange(Body):

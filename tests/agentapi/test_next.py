@@ -17,7 +17,8 @@ async def look(board, who: str, *, wait: float = 0, ack: tuple[str, ...] = ()):
 
 async def taken(board, who: str) -> list[dict[str, Any]]:
     """Everything that is offered to somebody, acknowledged one by one, and what is left then."""
-    found, ack = [], ()
+    found: list[dict[str, Any]] = []
+    ack: tuple[str, ...] = ()
     while True:
         answer = await look(board, who, ack=ack)
         if answer.status_code == 204:

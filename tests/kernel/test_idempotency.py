@@ -86,7 +86,7 @@ async def test_a_repetition_authenticates_again(board, admin):
     async def is_refused() -> bool:
         answer = await board.as_("orchestrator").post("/agent/task-create", json={"title": "T"}, headers=keyed())
         assert answer.status_code in (201, 401)
-        return answer.status_code == 401
+        return bool(answer.status_code == 401)
 
     await make.until(is_refused)
     assert await tasks(admin) == 1
@@ -131,3 +131,20 @@ async def test_a_call_that_waits_too_long_for_its_twin_is_told_to_try_again(boar
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "idempotency_in_flight")
     assert int(answer.headers["Retry-After"]) >= 1
     assert (await board.person.post(TASKS, json={"title": "T"}, headers=keyed())).status_code == 201
+
+
+async def test_answers_at_once_to_one_notification_are_one_message(board, admin):
+    task = await board.task(assignee_slugs=["engineer"])
+    offered = (await board.as_("engineer").post("/agent/next", json={"wait": 0})).json()
+    body = {"task_id": task["id"], "content": "Yes", "notification_id": offered["ack"]}
+    answers = await asyncio.gather(*(board.as_("engineer").post("/agent/task-message", json=body) for _ in range(8)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert await admin.fetchval("SELECT count(*) FROM messages") == 1
+
+
+async def test_of_agents_made_at_once_with_one_slug_one_is_made(board):
+    body = {"slug": "twin", "name": "Twin", "role": "Writer"}
+    answers = await asyncio.gather(*(board.person.post("/api/v1/agents", json=body) for _ in range(6)))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 5
+    assert {answer.json()["error"]["code"] for answer in answers if answer.status_code == 409} == {"duplicate"}

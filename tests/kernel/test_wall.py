@@ -65,7 +65,7 @@ async def test_a_new_table_without_a_policy_does_not_pass(admin):
 async def test_no_role_that_serves_can_bypass_the_wall(admin, role):
     row = await admin.fetchrow("SELECT rolsuper, rolbypassrls, rolcreaterole FROM pg_roles WHERE rolname = $1", role)
     assert tuple(row) == (False, False, False)
-    owned = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public' AND relowner = $1::regrole"
+    owned = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relowner = $1::regrole"
     assert await admin.fetchval(owned, role) == 0
 
 
@@ -92,7 +92,9 @@ async def test_in_another_account_no_row_is_seen(board, admin):
 @pytest.mark.parametrize("own", [True, False])
 async def test_a_row_of_another_account_is_refused(database, admin, own):
     first, second = await make.account(admin), await make.account(admin)
-    sql = "INSERT INTO skills (account_id, id, slug, name, description, content, is_enabled) VALUES ($1, $2, 's', 's', '', '', true)"
+    sql = (
+        "INSERT INTO skills (account_id, id, slug, name, description, content, is_enabled) VALUES ($1, $2, 's', '', '', '', true)"
+    )
 
     async def insert() -> None:
         async with database.transaction(first, origin=make.ORIGIN) as tx:

@@ -5,65 +5,10 @@ from typing import Any
 
 import pytest
 
-from app.kernel.types import ActorKind
 from tests.boards import OWNER
-from tests.make import ORIGIN
+from tests.policies.desk import CLOSED, Answer, account, close, explained, flags, in_review, person
 
-CLOSED = (200, None)
-
-
-async def flags(board, slug: str, **changed: bool | None) -> None:
-    answer = await board.person.patch(f"/api/v1/agents/{await board.agent_id(slug)}", json={"flags": changed})
-    assert answer.status_code == 200, answer.text
-
-
-async def account(board, **changed: Any) -> None:
-    answer = await board.person.patch("/api/v1/account", json=changed)
-    assert answer.status_code == 200, answer.text
-
-
-async def in_review(board, worker: str = "engineer", *others: str) -> dict[str, Any]:
-    """A task that `worker` brought to review; `others` are assigned and did nothing."""
-    task: dict[str, Any] = await board.task(assignee_slugs=[worker, *others])
-    for status in ("in_progress", "review"):
-        answer = await board.as_(worker).post("/agent/task-status", json={"task_id": task["id"], "status": status})
-        assert answer.status_code == 200, answer.text
-    return task
-
-
-async def person(board, admin, role: str) -> str:
-    """Somebody of that role, with a token; answers the name to call them by."""
-    from app.accounts import service
-    from app.kernel.ids import new_id
-
-    identity, email = new_id(), f"{role}@example.com"
-    people = "INSERT INTO people (account_id, id, email, handle, name, role) VALUES ($1, $2, $3, $4, $4, $4)"
-    await admin.execute(people, board.account_id, identity, email, role)
-    async with board.database.transaction(board.account_id, origin=ORIGIN) as tx:
-        _, token = service.issue_token(tx, principal_kind=ActorKind.PERSON, principal_id=identity, name="t", created_by=None)
-    board.tokens[email] = token
-    return email
-
-
-async def close(board, who: str, task: dict[str, Any]) -> tuple[int, str | None]:
-    """Ask for `done` as somebody; answers the status code and the reason of a refusal."""
-    if "@" in who:
-        answer = await board.as_(who).post(f"/api/v1/tasks/{task['id']}/status", json={"status": "done"})
-    else:
-        answer = await board.as_(who).post("/agent/task-status", json={"task_id": task["id"], "status": "done"})
-    return answer.status_code, answer.json().get("error", {}).get("details", {}).get("reason")
-
-
-async def explained(board, who: str, task: dict[str, Any], action: str, **fields: Any) -> dict[str, Any]:
-    name = "email" if "@" in who else "agent_slug"
-    asked = {"action": action, name: who, "task_id": task["id"]} | fields
-    answer = await board.person.post("/api/v1/policies/explain", json=asked)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
-
-
-MATRIX = {
+MATRIX: dict[tuple[bool, bool], dict[str, Answer]] = {
     # (a reviewer exists, an orchestrator is set): what each actor gets
     (True, True): {"reviewer": CLOSED, "orchestrator": (403, "reviewer_required"), "engineer": (403, "reviewer_required")},
     (True, False): {"reviewer": CLOSED, "orchestrator": (403, "reviewer_required"), "engineer": (403, "reviewer_required")},
@@ -72,9 +17,9 @@ MATRIX = {
         "orchestrator": CLOSED,
         "engineer": (403, "orchestrator_required"),
     },
-    (False, False): {slug: (403, "orchestrator_unset") for slug in ("reviewer", "orchestrator", "engineer")},
+    (False, False): dict.fromkeys(("reviewer", "orchestrator", "engineer"), (403, "orchestrator_unset")),
 }
-PEOPLE = {"owner": CLOSED, "admin": CLOSED, "member": CLOSED, "viewer": (403, "role_denied")}
+PEOPLE: dict[str, Answer] = {"owner": CLOSED, "admin": CLOSED, "member": CLOSED, "viewer": (403, "role_denied")}
 
 
 async def arranged(board, *, reviewer: bool, orchestrator: bool) -> None:
@@ -241,8 +186,8 @@ async def test_account_defaults_reach_agents_that_say_nothing(board):
         assert answer.json().get("error", {}).get("details", {}).get("reason") == expected[1]
 
 
-ASKED = [
-    ("task.move", "/agent/task-status", {"status": "in_progress"}),
+ASKED: list[tuple[str, str, dict[str, Any]]] = [
+    ("task.move", "/agent/task-status", {"status": "in_progress", "reason": "r"}),
     ("task.move", "/agent/task-status", {"status": "done"}),
     ("task.assign", "/agent/task-assign", {"assignee_slugs": ["writer"]}),
     ("task.message", "/agent/task-message", {"content": "hello"}),
@@ -257,9 +202,7 @@ async def test_explain_says_what_doing_does(board, reviewer, orchestrator):
     for who, (action, path, body) in itertools.product(("engineer", "reviewer", "writer", "orchestrator"), ASKED):
         task = await in_review(board)
         said = await explained(board, who, task, action, status=body.get("status"))
-        answer = await board.as_(who).post(
-            path, json={"task_id": task["id"], "reason": "r"} | body if "status" in body else {"task_id": task["id"]} | body
-        )
+        answer = await board.as_(who).post(path, json={"task_id": task["id"]} | body)
         error = answer.json().get("error", {})
         assert (said["decision"] == "deny") == (answer.status_code == 403), (who, action, body, said, answer.text)
         assert said["reason"] == error.get("details", {}).get("reason"), (who, action)
