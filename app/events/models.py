@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, SmallInteger, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from app.kernel.columns import at_column, enum_column, json_column
@@ -39,10 +39,21 @@ class Event(SQLModel, table=True):
 
 
 class EventCounter(SQLModel, table=True):
-    """Incremented in the last statement before COMMIT, so that `seq` has no gap and no late row."""
+    """Incremented while the transaction commits, so that `seq` has no gap and no late row."""
 
     __tablename__ = "event_counters"
     __table_args__ = ({"postgresql_with": {"fillfactor": 50}},)
 
     account_id: UUID = Field(primary_key=True, sa_column_args=(ForeignKey("accounts.id"),))
     last_seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+
+
+class EventBatch(SQLModel, table=True):
+    """Events of a transaction that is still open; a deferred trigger numbers them at COMMIT and takes the row away."""
+
+    __tablename__ = "event_batches"
+    __table_args__ = ({"prefixes": ["UNLOGGED"]},)
+
+    account_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    rows: Any = Field(sa_column=Column(JSON, nullable=False))

@@ -33,5 +33,5 @@ async def page(
         rows = await tx.rows(queries.NEWEST_OF_STATUS, tx.account_id, start, status, size + 1)
     else:
         rows = await tx.rows(queries.NEWEST, tx.account_id, start, size + 1)
-    items = [scenes.view(row) for row in rows[:size]]
-    return Page(items=items, next_cursor=str(items[-1].id) if len(rows) > size else None, limit=size)
+    items = [scenes.listed(row) for row in rows[:size]]
+    return Page(items=items, next_cursor=str(items[-1]["id"]) if len(rows) > size else None, limit=size)

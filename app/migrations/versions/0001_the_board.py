@@ -49,6 +49,14 @@ def upgrade() -> None:
         postgresql_with={"fillfactor": 50},
     )
     op.create_table(
+        "event_batches",
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("rows", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("account_id", "id"),
+        prefixes=["UNLOGGED"],
+    )
+    op.create_table(
         "events",
         sa.Column("account_id", sa.Uuid(), nullable=False),
         sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -923,6 +931,7 @@ def downgrade() -> None:
     op.drop_table("executor_profiles")
     op.drop_index("events_entity_idx", table_name="events")
     op.drop_table("events")
+    op.drop_table("event_batches")
     op.drop_table("event_counters")
     op.drop_table("runtime_workers")
     op.drop_table("accounts")

@@ -26,10 +26,11 @@ BOARD = (
     "deliveries",
     "idempotency_records",
     "seed_records",
+    "event_batches",
 )
 LEDGER = ("events", "event_counters", "runtime_commands", "runtime_command_attempts", "runtime_lanes", "runtime_dead_letters")
-APPEND_ONLY = ("events",)
-DELETABLE = ("agent_skills", "task_subscribers", "idempotency_records")
+APPEND_ONLY = ("events", "event_batches")
+DELETABLE = ("event_batches", "agent_skills", "task_subscribers", "idempotency_records")
 IDENTITY = ("accounts", "people", "agents", "api_tokens", "agent_sessions")
 TENANT = "nullif(current_setting('app.account_id', true), '')::uuid"
 
@@ -61,6 +62,26 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
             AND a.id = (c.settings ->> 'orchestrator_agent_id')::uuid)
 $$
 """
+COLUMNS = """event_id uuid, type text, entity_kind text, entity_id uuid, sequence bigint, actor_kind text, actor_id uuid,
+            source text, cause_id uuid, depth smallint, request_id text, correlation_id text, payload jsonb"""
+NAMES = ", ".join(column.split()[0] for column in COLUMNS.split(","))
+NUMBER_EVENTS = f"""
+CREATE FUNCTION number_events() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+DECLARE base bigint;
+BEGIN
+    UPDATE event_counters SET last_seq = last_seq + json_array_length(NEW.rows)
+    WHERE account_id = NEW.account_id RETURNING last_seq - json_array_length(NEW.rows) INTO STRICT base;
+    INSERT INTO events (account_id, seq, {NAMES}, schema_version, at)
+    SELECT NEW.account_id, base + r.place, {", ".join(f"r.{name}" for name in NAMES.split(", "))}, 1, callboard_now()
+    FROM ROWS FROM (json_to_recordset(NEW.rows) AS ({COLUMNS})) WITH ORDINALITY AS r ({NAMES}, place);
+    DELETE FROM event_batches WHERE account_id = NEW.account_id AND id = NEW.id;
+    RETURN NULL;
+END $$
+"""
+NUMBER_TRIGGER = """
+CREATE CONSTRAINT TRIGGER number_events AFTER INSERT ON event_batches
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION number_events()
+"""
 FUNCTIONS = (
     ("authenticate(text)", AUTHENTICATE),
     ("find_account(text)", FIND_ACCOUNT),
@@ -86,6 +107,8 @@ def upgrade() -> None:
         op.execute(f"CREATE POLICY identity ON {table} FOR SELECT TO {AUTH} USING (true)")
         op.execute(f"GRANT SELECT ON {table} TO {AUTH}")
     op.execute(f"GRANT USAGE ON SCHEMA public TO {APP}, {RUNTIME}, {AUTH}")
+    op.execute(NUMBER_EVENTS)
+    op.execute(NUMBER_TRIGGER)
     _make_functions()
 
 
@@ -101,6 +124,8 @@ def _make_functions() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DROP TRIGGER number_events ON event_batches")
+    op.execute("DROP FUNCTION number_events()")
     for name, _ in FUNCTIONS:
         op.execute(f"DROP FUNCTION {name}")
     op.execute(f"REVOKE ALL ON SCHEMA public FROM {APP}, {RUNTIME}, {AUTH}")
