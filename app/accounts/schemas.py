@@ -42,7 +42,7 @@ class NewToken(Body):
     name: Name
     agent_slug: Annotated[str, Meta(max_length=64)] | None = None
     email: Annotated[str, Meta(max_length=254)] | None = None
-    expires_at: datetime | None = None
+    expires_at: Annotated[datetime, Meta(tz=True)] | None = None
 
     def __post_init__(self) -> None:
         in_calendar(self.expires_at)

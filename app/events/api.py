@@ -3,13 +3,12 @@
 from typing import Annotated
 
 from litestar import Response, get
-from litestar.params import FromPath
 from msgspec import Meta
 
 from app.events import reading
 from app.events.schemas import EventPage
 from app.kernel import paging
-from app.kernel.edge import Call, identity, read
+from app.kernel.edge import Call, read
 from app.kernel.openapi import described
 
 Seq = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -23,13 +22,4 @@ async def events(request: Call) -> Response[bytes]:
     return await read(request, "events.read", lambda tx, _: reading.after(tx, seq=seq, type_prefix=prefix, limit=limit))
 
 
-@get("/api/v1/tasks/{task_id:str}/events", operation_class=described(view=EventPage))
-async def of_task(request: Call, task_id: FromPath[str]) -> Response[bytes]:
-    """The history of one task."""
-    wanted, seq, limit = identity(task_id, kind="task"), paging.asked(request, "after", Seq) or 0, paging.limit(request)
-    return await read(
-        request, "events.read", lambda tx, _: reading.of_entity(tx, kind="task", entity_id=wanted, seq=seq, limit=limit)
-    )
-
-
-ROUTES = (events, of_task)
+ROUTES = (events,)

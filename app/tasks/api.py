@@ -3,9 +3,15 @@
 from litestar import Response, get, patch, post
 from litestar.params import FromPath
 
+from app.events import reading as log
+from app.events.api import Seq
+from app.events.schemas import EventPage
 from app.kernel import paging
 from app.kernel.edge import CREATED, Call, identity, mutate, read
 from app.kernel.openapi import described
+from app.kernel.transaction import Transaction
+from app.kernel.types import Principal
+from app.kernel.wire import Page
 from app.tasks import assigning, reading, service
 from app.tasks.schemas import Assignment, NewTask, Reopening, StatusChange, TaskEdit, TaskPage, TaskView
 from app.tasks.types import TaskStatus
@@ -66,4 +72,16 @@ async def restore(request: Call, task_id: FromPath[str]) -> Response[bytes]:
     return await mutate(request, "task.restore", Reopening, lambda tx, who, body: service.restore(tx, who, wanted, body))
 
 
-ROUTES = (create, newest, one, edit, move, assign, reopen, restore)
+@get(f"{TASK}/events", operation_class=described(view=EventPage))
+async def history(request: Call, task_id: FromPath[str]) -> Response[bytes]:
+    """What happened to the task, in order."""
+    wanted, seq, limit = identity(task_id, kind="task"), paging.asked(request, "after", Seq) or 0, paging.limit(request)
+
+    async def act(tx: Transaction, _principal: Principal) -> Page:
+        await reading.one(tx, wanted)
+        return await log.of_entity(tx, kind="task", entity_id=wanted, seq=seq, limit=limit)
+
+    return await read(request, "events.read", act)
+
+
+ROUTES = (create, newest, one, edit, move, assign, reopen, restore, history)

@@ -13,6 +13,7 @@ from app.tasks.types import Description, Labels, Priority, Reason, TaskStatus, T
 Slugs = Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(max_length=50)]
 Emails = Annotated[list[Annotated[str, Meta(min_length=3, max_length=254)]], Meta(max_length=50)]
 Version = Annotated[int, Meta(ge=1)]
+Moment = Annotated[datetime, Meta(tz=True)]
 AgentStatus = Literal["in_progress", "review", "done", "blocked"]
 NewStatus = Literal["inbox", "assigned", "in_progress", "review", "done", "blocked", "archived"]
 
@@ -22,7 +23,7 @@ class NewTask(Body):
     description: Description = ""
     priority: Priority = 3
     labels: Labels = []
-    due_at: datetime | None = None
+    due_at: Moment | None = None
     status: NewStatus | None = None
     blocked_reason: Reason | None = None
     assignee_slugs: Slugs = []
@@ -37,7 +38,7 @@ class AgentNewTask(Body):
     description: Description = ""
     priority: Priority = 3
     labels: Labels = []
-    due_at: datetime | None = None
+    due_at: Moment | None = None
     status: NewStatus | None = None
     blocked_reason: Reason | None = None
     assignee_slugs: Slugs = []
@@ -53,7 +54,7 @@ class TaskEdit(Body):
     description: Description | UnsetType = UNSET
     priority: Priority | UnsetType = UNSET
     labels: Labels | UnsetType = UNSET
-    due_at: datetime | None | UnsetType = UNSET
+    due_at: Moment | None | UnsetType = UNSET
     expected_version: Version | None = None
 
     def __post_init__(self) -> None:
