@@ -1,3 +1,4 @@
+import asyncio
 import os
 import shutil
 import signal
@@ -93,7 +94,8 @@ async def test_a_crashed_server_comes_back_at_the_same_address(data_dir):
     assert "x" * 100 not in before.url
     await _run(before, "CREATE TABLE kept ()")
     os.kill(before.pid, signal.SIGKILL)
-    # Not reaped yet, the dead server looks alive to the next one.
+    # Dead but not reaped, the server looks alive to the next one.
+    await asyncio.to_thread(os.waitid, os.P_PID, before.pid, os.WEXITED | os.WNOWAIT)
     after = server.start_local(deep)
     assert before.is_running() is False
     assert (after.url, after.was_adopted) == (before.url, False)
