@@ -1,4 +1,4 @@
-"""The kinds of documents, and the ones that prompts look for."""
+"""The kinds of documents."""
 
 from enum import StrEnum
 
@@ -8,7 +8,3 @@ class DocumentType(StrEnum):
     NOTE = "note"
     TEMPLATE = "template"
     REFERENCE = "reference"
-
-
-REPOSITORY = "repository"
-BRIEFING = "briefing"

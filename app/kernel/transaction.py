@@ -13,7 +13,6 @@ from app.kernel.writes import Write, composed, ordered
 
 Subscriber = Callable[["Transaction", Any], Awaitable[None]]
 Subscribers = dict[type, list[Subscriber]]
-ROUND_TRIPS_OF_FRAME = 2
 
 
 class Transaction:
@@ -28,19 +27,15 @@ class Transaction:
         self.account_id = account_id
         self.origin = origin
         self.wakes: set[tuple[str, str]] = set()
-        self.round_trips = ROUND_TRIPS_OF_FRAME
 
     async def row(self, sql: str, *arguments: object) -> Any:
-        self.round_trips += 1
         return await self._connection.fetchrow(sql, *arguments)
 
     async def rows(self, sql: str, *arguments: object) -> list[Any]:
-        self.round_trips += 1
         found: list[Any] = await self._connection.fetch(sql, *arguments)
         return found
 
     async def value(self, sql: str, *arguments: object) -> Any:
-        self.round_trips += 1
         return await self._connection.fetchval(sql, *arguments)
 
     async def fresh_row(self, sql: str, *arguments: object) -> Any:

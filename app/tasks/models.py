@@ -11,8 +11,6 @@ from app.kernel.columns import at_column, check, enum_column, tenant_key
 from app.kernel.types import ActorKind
 from app.tasks.types import TaskStatus
 
-OPEN = "status NOT IN ('done', 'archived')"
-
 
 class Task(SQLModel, table=True):
     """`version` grows with every change of the card and is the sequence of its event stream."""

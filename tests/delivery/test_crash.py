@@ -5,30 +5,11 @@ import asyncpg
 import pytest
 
 from app.kernel import db
-from tests import boards, gateways, make
+from tests import gateways, make
 from tests.gateways import finds, says, thread
 
 BLOCKED = "wait_event_type = 'Lock' AND datname = current_database()"
 LONG_SILENT = "UPDATE runtime_workers SET beat_at = clock_timestamp() - interval '20 s'"
-
-
-@pytest.fixture
-async def gateway():
-    async with gateways.opened() as opened:
-        yield opened
-
-
-@pytest.fixture
-async def board(urls, gateway):
-    async with boards.in_own_task(lambda: boards.opened(urls[1], gateway_url=gateway.url)) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def crew(urls, tmp_path):
-    made = gateways.Crew(urls[1], tmp_path)
-    yield made
-    await made.end()
 
 
 @pytest.fixture

@@ -11,24 +11,6 @@ from tests.gateways import NO_REPLY, NOTHING, finds, refuses, says, settled, thr
 TOKEN = "gateway-token-of-the-environment"
 
 
-@pytest.fixture
-async def gateway():
-    async with gateways.opened() as opened:
-        yield opened
-
-
-@pytest.fixture
-async def board(urls, gateway):
-    async with boards.in_own_task(lambda: boards.opened(urls[1], gateway_url=gateway.url)) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def worker(board):
-    async with gateways.working(board.settings):
-        yield
-
-
 async def say(board, task, content="Please look at this."):
     answer = await board.person.post(f"/api/v1/tasks/{task['id']}/messages", json={"content": content})
     assert answer.status_code == 201, answer.text

@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from tests import boards, gateways, make
+from tests import gateways, make
 from tests.gateways import MALFORMED, finds, hangs, hurry, refuses, says, settled, thread
 
 FAILED = "SELECT payload FROM events WHERE type = 'runtime:command:retry_scheduled' ORDER BY seq LIMIT 1"
@@ -14,18 +14,6 @@ OVER = "UPDATE runtime_commands SET expires_at = now() - interval '1 s' WHERE ty
 async def gateway():
     async with gateways.opened(lambda _: says("Now I can.")) as opened:
         yield opened
-
-
-@pytest.fixture
-async def board(urls, gateway):
-    async with boards.in_own_task(lambda: boards.opened(urls[1], gateway_url=gateway.url)) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def worker(board):
-    async with gateways.working(board.settings):
-        yield
 
 
 async def failed_once(admin):

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from tests import boards, gateways, make
+from tests import gateways, make
 from tests.gateways import says
 
 TASKS, MESSAGES = 20, 49
@@ -21,19 +21,6 @@ SPOKEN = """SELECT array_agg(n.id ORDER BY m.id) = array_agg(n.id ORDER BY n.id)
 async def gateway():
     async with gateways.opened(lambda asked: says(f"Heard number {asked.lane[0]}.")) as opened:
         yield opened
-
-
-@pytest.fixture
-async def board(urls, gateway):
-    async with boards.in_own_task(lambda: boards.opened(urls[1], gateway_url=gateway.url)) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def crew(urls, tmp_path):
-    made = gateways.Crew(urls[1], tmp_path)
-    yield made
-    await made.end()
 
 
 async def conversation(board, number):
