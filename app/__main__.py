@@ -1,4 +1,4 @@
-from app.cli.commands import main
+from app.cli.menu import main
 
 if __name__ == "__main__":
     main()

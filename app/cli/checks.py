@@ -11,7 +11,7 @@ CHECKS = (
     ("format", ["-m", "ruff", "format", "--check", "--quiet", "."]),
     ("lint", ["-m", "ruff", "check", "--quiet", "."]),
     ("types", ["-m", "mypy", "--no-error-summary"]),
-    ("imports", ["-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"]),
+    ("imports", ["-c", "from importlinter.cli import lint_imports_command; lint_imports_command(['--no-cache'])"]),
 )
 
 
