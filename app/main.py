@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx
@@ -19,12 +20,16 @@ from app.accounts import service as accounts
 from app.accounts.identity import Identities
 from app.agentapi import api as agent_api
 from app.agentapi import explain as explain_api
+from app.agentapi import tools as agent_tools
 from app.agentapi.waiting import Waiting
 from app.agents import api as agents_api
+from app.agents import tools as agents_tools
 from app.bootstrap import service as bootstrap
 from app.bootstrap.types import Report
 from app.delivery import commands as delivery
 from app.delivery import render
+from app.documents import api as documents_api
+from app.documents import tools as documents_tools
 from app.events import api as events_api
 from app.kernel import clock, db, logs, openapi
 from app.kernel.db import Database
@@ -36,6 +41,8 @@ from app.kernel.settings import Settings, from_environment
 from app.kernel.transaction import Subscribers
 from app.kernel.types import Origin
 from app.kernel.wake import Wakes
+from app.mcp import api as mcp_api
+from app.mcp.types import Endpoint
 from app.messages import api as messages_api
 from app.messages import tools as messages_tools
 from app.notifications import api as notifications_api
@@ -44,20 +51,23 @@ from app.observability import api as observability_api
 from app.policies import service as policies
 from app.runtime.worker import Worker
 from app.tasks import api as tasks_api
+from app.tasks import commands as tasks
 from app.tasks import tools as tasks_tools
 
 VERSION = "0.1.0"
-VERBS = (*tasks_tools.VERBS, *messages_tools.VERBS)
+VERBS = (*tasks_tools.VERBS, *messages_tools.VERBS, *documents_tools.VERBS, *agents_tools.VERBS, *agent_tools.VERBS)
 SUBSCRIBERS: Subscribers = {**notifications.SUBSCRIPTIONS, **delivery.SUBSCRIPTIONS}
 ROOMS = (
     tasks_api,
     messages_api,
+    documents_api,
     events_api,
     agents_api,
     accounts_api,
     notifications_api,
     explain_api,
     agent_api,
+    mcp_api,
     observability_api,
 )
 SeedReport = Report
@@ -83,15 +93,20 @@ def create_app(settings: Settings) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        # Half a second and 30 MB that workers and the command line can do without.
+        from app.mcp import server as mcp  # noqa: PLC0415
+
         logs.configure(level=settings.log_level, output=settings.log_format)
         render.built_in()
         async with opened(settings) as database:
             identities = Identities(database.app, wakes=database.wakes, monotonic=time.monotonic, now=clock.now)
             app.state.board = Board(database, authenticate=identities.authenticate, permit=policies.permit)
             app.state.waiting = Waiting(database.runtime, wakes=database.wakes)
+            app.state.mcp_endpoint = _mcp_endpoint(settings)
             watching = asyncio.create_task(app.state.waiting.run())
             try:
-                yield
+                async with mcp.opened(app.state.mcp_endpoint, database, app.state.waiting) as app.state.mcp:
+                    yield
             finally:
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)
@@ -113,6 +128,12 @@ def create_app(settings: Settings) -> ASGIApp:
     return Identified(app)
 
 
+def _mcp_endpoint(settings: Settings) -> Endpoint:
+    address = urlsplit(settings.public_url or "")
+    sites = frozenset({f"{address.scheme}://{address.netloc}"} if address.netloc else ())
+    return Endpoint(verbs=VERBS, version=VERSION, most=settings.max_body_bytes, sites=sites)
+
+
 def application() -> ASGIApp:
     return create_app(from_environment())
 
@@ -130,7 +151,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         worker = Worker(
             database,
             settings.database_url or "",
-            handlers=delivery.HANDLERS,
+            handlers={**tasks.HANDLERS, **delivery.HANDLERS},
             slots=settings.worker_slots,
             resources=delivery.Resources(client, settings),
             drain_seconds=float(max(1, settings.drain_seconds - 2)),

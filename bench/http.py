@@ -45,8 +45,8 @@ async def run(url: str, seconds: float = 5.0) -> Table:
         for _ in range(ROUNDS):
             for case, requests in cases.items():
                 for server in SERVERS:
-                    loaded = await _loaded(Plan(ports[server], seconds, requests), name=f"{server} {case}")
-                    seen.setdefault((case, server), []).append(loaded)
+                    measured = await loaded(Plan(ports[server], seconds, requests), name=f"{server} {case}")
+                    seen.setdefault((case, server), []).append(measured)
     table = {case: {server: _median(seen[case, server]) for server in SERVERS} for case in cases}
     print(markdown(table), flush=True)
     return table
@@ -81,18 +81,18 @@ async def _staged(database: Database, url: str) -> tuple[dict[str, Requests], li
     for board in boards:
         await stage.record(database, board)
     cases = {
-        "status": _dealt([_moves(large, task) for task in large.tasks[:BUSY]]),
-        "create": _dealt([_births(births)] * CONNECTIONS),
-        "message": _dealt([_words(large, task) for task in large.tasks[:BUSY]]),
-        "list": _dealt([_lists(large)] * CONNECTIONS),
-        "status, 50 accounts": _dealt([_moves(board, task) for board in many for task in board.tasks]),
-        "create, 50 accounts": _dealt([_births(board) for board in many]),
-        "message, 50 accounts": _dealt([_words(board, task) for board in many for task in board.tasks]),
+        "status": dealt([_moves(large, task) for task in large.tasks[:BUSY]]),
+        "create": dealt([_births(births)] * CONNECTIONS),
+        "message": dealt([_words(large, task) for task in large.tasks[:BUSY]]),
+        "list": dealt([_lists(large)] * CONNECTIONS),
+        "status, 50 accounts": dealt([_moves(board, task) for board in many for task in board.tasks]),
+        "create, 50 accounts": dealt([_births(board) for board in many]),
+        "message, 50 accounts": dealt([_words(board, task) for board in many for task in board.tasks]),
     }
     return cases, boards
 
 
-def _dealt(pairs: Sequence[list[bytes]]) -> Requests:
+def dealt(pairs: Sequence[list[bytes]]) -> Requests:
     """Each connection has its own tasks, so that no two wait for one row."""
     return [[request for pair in pairs[place::CONNECTIONS] for request in pair] for place in range(CONNECTIONS)]
 
@@ -100,7 +100,7 @@ def _dealt(pairs: Sequence[list[bytes]]) -> Requests:
 def _moves(board: Board, task: Any) -> list[bytes]:
     away = {"task_id": task, "status": "blocked", "blocked_reason": stage.BLOCKED}
     back = {"task_id": task, "status": "in_progress"}
-    return [_post("/agent/task-status", board.agent.token, body) for body in (away, back)]
+    return [_post("/agent/task-status", board.leader.token, body) for body in (away, back)]
 
 
 def _words(board: Board, task: Any) -> list[bytes]:
@@ -132,7 +132,7 @@ async def _servers(url: str, boards: Sequence[Board]) -> AsyncIterator[dict[str,
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="callboard-bench-")))
         staged = folder / "stage"
-        staged.write_bytes(pickle.dumps((url, [seat for board in boards for seat in (board.person, board.agent)])))
+        staged.write_bytes(pickle.dumps((url, [seat for board in boards for seat in (board.person, board.leader, board.agent)])))
         port = ports["ours"]
         environment = {"DATABASE_URL": url, "CALLBOARD_PORT": str(port), "CALLBOARD_LOG_LEVEL": "warning"}
         await stack.enter_async_context(processes.running("app", "serve", port=port, **environment))
@@ -144,7 +144,7 @@ async def _servers(url: str, boards: Sequence[Board]) -> AsyncIterator[dict[str,
         yield ports
 
 
-async def _loaded(plan: Plan, *, name: str) -> dict[str, Any]:
+async def loaded(plan: Plan, *, name: str) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "bench.load"),
         stdin=asyncio.subprocess.PIPE,

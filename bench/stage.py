@@ -15,13 +15,13 @@ from app.kernel.types import Origin, Principal
 from app.messages import tools as messages
 from app.messages.schemas import AgentMessage
 from app.tasks import assigning, reading
-from app.tasks import tools as tasks
 from app.tasks.schemas import AgentStatusChange, NewTask
+from app.tasks.tools import cards as tasks
 from bench.tape import RecordingPool, Tape
 
 ORIGIN = Origin(request_id="01990000-0000-7000-8000-000000000000", correlation_id="0" * 32, source="http")
 OWNER = "owner@example.com"
-WORKER = "engineer"
+LEADER, WORKER = "orchestrator", "engineer"
 CONTENT = "The parser takes nested lists now; the tests are in tests/parser. Next is the writer."
 TITLE = "Teach the parser nested lists"
 BLOCKED = "waits for the schema of the writer"
@@ -41,6 +41,7 @@ class Seat:
 class Board:
     account_id: UUID
     person: Seat
+    leader: Seat
     agent: Seat
     tasks: list[UUID]
 
@@ -59,26 +60,28 @@ async def board(database: Database, url: str, *, slug: str, size: int, gateway_u
         gateway_url=gateway_url,
     )
     tokens = dict(report.credentials)
-    person, agent = [await _seat(database, tokens[name]) for name in (OWNER, WORKER)]
-    made = [await _card(database, person.principal, agent.principal, number) for number in range(size)]
-    return Board(report.account_id, person, agent, made)
+    person, leader, agent = [await _seat(database, tokens[name]) for name in (OWNER, LEADER, WORKER)]
+    made = [await _card(database, person.principal, leader.principal, number) for number in range(size)]
+    return Board(report.account_id, person, leader, agent, made)
 
 
 async def _seat(database: Database, token: str) -> Seat:
     return Seat(token, (await accounts.authenticate(database.app, token)).principal)
 
 
-async def _card(database: Database, person: Principal, agent: Principal, number: int) -> UUID:
+async def _card(database: Database, person: Principal, leader: Principal, number: int) -> UUID:
     asked = NewTask(title=f"{TITLE} ({number})", assignee_slugs=[WORKER], labels=["parser"])
     async with database.transaction(person.account_id, origin=ORIGIN) as tx:
         made = await assigning.create(tx, person, asked)
     async with database.transaction(person.account_id, origin=ORIGIN) as tx:
-        await tasks.move(tx, agent, AgentStatusChange(task_id=made.id, status="in_progress"))
+        await tasks.move(tx, leader, AgentStatusChange(task_id=made.id, status="in_progress"))
     return made.id
 
 
 async def record(database: Database, board: Board) -> None:
     """Note the statements of every measured call, as the product makes them."""
+    # The orchestrator moves tasks without a lease, so that one request can be sent again and again.
+    leader = board.leader.principal
     who, owner, task = board.agent.principal, board.person.principal, board.tasks[-1] if board.tasks else None
     await _tape(database, board.person, "create", lambda tx: assigning.create(tx, owner, NewTask(title=TITLE)))
     await _tape(database, board.person, "list", lambda tx: reading.page(tx, status=None, assignee=None, limit=50, before=None))
@@ -88,8 +91,8 @@ async def record(database: Database, board: Board) -> None:
     await _tape(database, board.agent, "message", lambda tx: messages.post(tx, who, said), task_id=task)
     away = AgentStatusChange(task_id=task, status="blocked", blocked_reason=BLOCKED)
     back = AgentStatusChange(task_id=task, status="in_progress")
-    await _tape(database, board.agent, "blocked", _moved(who, away), undo=_moved(who, back), task_id=task)
-    await _tape(database, board.agent, "in_progress", _moved(who, back), undo=_moved(who, away), task_id=task)
+    await _tape(database, board.leader, "blocked", _moved(leader, away), undo=_moved(leader, back), task_id=task)
+    await _tape(database, board.leader, "in_progress", _moved(leader, back), undo=_moved(leader, away), task_id=task)
 
 
 def _moved(who: Principal, change: AgentStatusChange) -> Act:

@@ -52,6 +52,12 @@ class Board:
         made: dict[str, Any] = answer.json()
         return made
 
+    async def claim(self, slug: str, task_id: str) -> int:
+        """The fence of the task that the agent claims, or holds already."""
+        answer = await self.as_(slug).post("/agent/task-claim", json={"task_id": task_id})
+        assert answer.status_code == 200, answer.text
+        return int(answer.json()["lease"]["fence"])
+
     async def agent_id(self, slug: str) -> str:
         agents = (await self.person.get("/api/v1/agents")).json()["items"]
         return next(str(agent["id"]) for agent in agents if agent["slug"] == slug)

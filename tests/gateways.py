@@ -232,12 +232,16 @@ def finds(admin: Any, condition: str, *arguments: object, table: str = "notifica
 
 
 async def settled(admin: Any, *, seconds: float = make.PATIENCE_SECONDS) -> None:
-    """Wait until every notification of an agent has come to its end and every command too, hurrying those that wait."""
+    """Wait until every notification of an agent has come to its end and every command too, hurrying those that wait.
+
+    The end of a lease is waited for by nobody: it is a quarter of an hour away.
+    """
 
     async def done() -> bool:
         await hurry(admin)
         waiting = "SELECT count(*) FROM notifications WHERE state = 'queued' AND recipient_kind = 'agent'"
-        running = "SELECT count(*) FROM runtime_commands WHERE state IN ('queued', 'running', 'retry_scheduled')"
+        running = """SELECT count(*) FROM runtime_commands
+            WHERE state IN ('queued', 'running', 'retry_scheduled') AND type <> 'tasks.expire_lease'"""
         return bool(await admin.fetchval(waiting) == 0 and await admin.fetchval(running) == 0)
 
     await make.until(done, seconds=seconds)

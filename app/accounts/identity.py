@@ -51,7 +51,8 @@ class Identities:
     def _keep(self, key: bytes, found: tuple[Credential, float]) -> None:
         if len(self._known) >= MOST:
             self._known.clear()
-        if self._wakes.is_connected:
+        # A bound token ends with its session, which is closed by many verbs: it is looked up at every call.
+        if self._wakes.is_connected and found[0].principal.session_id is None:
             self._known[key] = found
 
     def _heard(self, channel: str, _subjects: frozenset[str]) -> None:

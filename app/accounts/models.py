@@ -48,7 +48,9 @@ class Token(SQLModel, table=True):
     __table_args__ = (
         tenant_key("person_id", "people", name="api_tokens_person_fkey"),
         tenant_key("agent_id", "agents", name="api_tokens_agent_fkey"),
+        tenant_key("session_id", "agent_sessions", name="api_tokens_session_fkey"),
         check("(person_id IS NULL) <> (agent_id IS NULL)", name="api_tokens_principal_check"),
+        check("session_id IS NULL OR agent_id IS NOT NULL", name="api_tokens_session_check"),
         Index("api_tokens_agent_idx", "account_id", "agent_id"),
         Index("api_tokens_person_idx", "account_id", "person_id"),
     )
@@ -59,6 +61,7 @@ class Token(SQLModel, table=True):
     hash: bytes = Field(sa_type=LargeBinary)
     person_id: UUID | None = None
     agent_id: UUID | None = None
+    session_id: UUID | None = None
     name: str
     scopes: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     created_by_kind: ActorKind = Field(sa_column=enum_column(ActorKind, name="api_tokens_created_by_kind_check"))

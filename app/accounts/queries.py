@@ -12,9 +12,10 @@ ACCOUNT_LOCKED = ACCOUNT + " FOR UPDATE"
 ACTIVE_AGENT = "SELECT id FROM agents WHERE account_id = $1 AND id = $2 AND retired_at IS NULL"
 PEOPLE = "SELECT id, email, handle, name, role FROM people WHERE account_id = $1 AND removed_at IS NULL ORDER BY email"
 TOKENS = """
-SELECT id, prefix, name, person_id, agent_id, scopes, created_at, expires_at FROM api_tokens
+SELECT id, prefix, name, person_id, agent_id, session_id, scopes, created_at, expires_at FROM api_tokens
 WHERE account_id = $1 AND revoked_at IS NULL ORDER BY id LIMIT 200
 """
+OPEN_SESSION_OF = "SELECT 1 FROM agent_sessions WHERE account_id = $1 AND id = $2 AND agent_id = $3 AND closed_at IS NULL"
 PRINCIPAL = """
 SELECT 'agent' AS kind, id, name, NULL::text AS role FROM agents WHERE account_id = $1 AND slug = $2 AND retired_at IS NULL
 UNION ALL SELECT 'person', id, name, role FROM people WHERE account_id = $1 AND email = lower($2) AND removed_at IS NULL
@@ -29,12 +30,12 @@ CHANGE_ACCOUNT = Write(
 ISSUE_TOKEN = Write(
     "token_issued",
     """token_issued AS (
-        INSERT INTO api_tokens (account_id, id, prefix, hash, person_id, agent_id, name, scopes, created_by_kind, created_by_id,
-                                created_at, expires_at)
-        SELECT $1, r.id, r.prefix, decode(r.hash, 'hex'), r.person_id, r.agent_id, r.name, r.scopes, r.created_by_kind,
-               r.created_by_id, callboard_now(), r.expires_at
-        FROM json_to_recordset($2::json) AS r (id uuid, prefix text, hash text, person_id uuid, agent_id uuid, name text,
-             scopes text[], created_by_kind text, created_by_id uuid, expires_at timestamptz)
+        INSERT INTO api_tokens (account_id, id, prefix, hash, person_id, agent_id, session_id, name, scopes, created_by_kind,
+                                created_by_id, created_at, expires_at)
+        SELECT $1, r.id, r.prefix, decode(r.hash, 'hex'), r.person_id, r.agent_id, r.session_id, r.name, r.scopes,
+               r.created_by_kind, r.created_by_id, callboard_now(), r.expires_at
+        FROM json_to_recordset($2::json) AS r (id uuid, prefix text, hash text, person_id uuid, agent_id uuid, session_id uuid,
+             name text, scopes text[], created_by_kind text, created_by_id uuid, expires_at timestamptz)
         RETURNING 1
     )""",
 )

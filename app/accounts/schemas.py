@@ -6,9 +6,10 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, UnsetType
 
+from app.accounts.types import LeaseSeconds
 from app.kernel.types import ActorKind
 from app.kernel.wire import Body, View, in_calendar
-from app.policies.types import Flags, SelfReview
+from app.policies.types import Evidence, Flags, SelfReview
 
 Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
 
@@ -20,6 +21,10 @@ class AccountEdit(Body):
     orchestrator_agent_id: UUID | None | UnsetType = UNSET
     self_review: SelfReview | UnsetType = UNSET
     legacy_reviewer_fallback: bool | UnsetType = UNSET
+    lease_seconds: LeaseSeconds | UnsetType = UNSET
+    open_pool: bool | UnsetType = UNSET
+    evidence: Evidence | UnsetType = UNSET
+    duplicate_guard: bool | UnsetType = UNSET
     defaults: dict[str, bool | None] | UnsetType = UNSET
 
 
@@ -31,18 +36,23 @@ class AccountView(View):
     orchestrator_is_usable: bool
     self_review: SelfReview
     legacy_reviewer_fallback: bool
+    lease_seconds: int
+    open_pool: bool
+    evidence: Evidence
+    duplicate_guard: bool
     defaults: Flags
     version: int
     created_at: datetime
 
 
 class NewToken(Body):
-    """A token for an agent (`agent_slug`) or a person (`email`)."""
+    """A token for an agent (`agent_slug`) or a person (`email`); one with a `session_id` ends when that session is closed."""
 
     name: Name
     agent_slug: Annotated[str, Meta(max_length=64)] | None = None
     email: Annotated[str, Meta(max_length=254)] | None = None
     expires_at: Annotated[datetime, Meta(tz=True)] | None = None
+    session_id: UUID | None = None
 
     def __post_init__(self) -> None:
         in_calendar(self.expires_at)
@@ -59,6 +69,7 @@ class TokenView(View):
     scopes: list[str]
     created_at: datetime
     expires_at: datetime | None
+    session_id: UUID | None
     token: str | None = None
 
 

@@ -36,6 +36,7 @@ class _TokenRow(msgspec.Struct, frozen=True, kw_only=True):
     hash: str
     person_id: UUID | None
     agent_id: UUID | None
+    session_id: UUID | None
     name: str
     scopes: tuple[str, ...]
     created_by_kind: ActorKind
@@ -74,6 +75,7 @@ async def authenticate(connection: object, token: str) -> Credential:
         role=Role(row["role"]) if row["role"] else None,
         scopes=frozenset(row["scopes"]),
         token_id=row["token_id"],
+        session_id=row["session_id"],
     )
     return Credential(principal=principal, expires_at=row["expires_at"])
 
@@ -87,6 +89,7 @@ def issue_token(  # noqa: PLR0913
     scopes: tuple[str, ...] | None = None,
     created_by: Principal | None,
     expires_at: datetime | None = None,
+    session_id: UUID | None = None,
 ) -> tuple[UUID, str]:
     """Write a new token; answers its id and the token, which nothing can show again."""
     token, prefix, hashed = new_token()
@@ -96,6 +99,7 @@ def issue_token(  # noqa: PLR0913
         hash=hashed.hex(),
         person_id=principal_id if principal_kind is ActorKind.PERSON else None,
         agent_id=principal_id if principal_kind is ActorKind.AGENT else None,
+        session_id=session_id,
         name=name,
         scopes=scopes or tuple(scope.value for scope in SCOPES[principal_kind]),
         created_by_kind=created_by.kind if created_by else ActorKind.SYSTEM,
@@ -103,7 +107,8 @@ def issue_token(  # noqa: PLR0913
         expires_at=expires_at,
     )
     tx.put(queries.ISSUE_TOKEN, row)
-    payload = {"principal_kind": principal_kind, "principal_id": principal_id, "name": name, "prefix": prefix}
+    payload = {"principal_kind": principal_kind, "principal_id": principal_id, "session_id": session_id}
+    payload |= {"name": name, "prefix": prefix}
     events.record(tx, "account:token:issued", entity=("token", row.id), actor=created_by, payload=payload)
     return row.id, token
 

@@ -12,7 +12,15 @@ from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
 from app.policies.types import AccountPolicy, Flags
 
-POLICY_FIELDS = ("orchestrator_agent_id", "self_review", "legacy_reviewer_fallback")
+POLICY_FIELDS = (
+    "orchestrator_agent_id",
+    "self_review",
+    "legacy_reviewer_fallback",
+    "lease_seconds",
+    "open_pool",
+    "evidence",
+    "duplicate_guard",
+)
 
 
 async def policy(tx: Transaction) -> AccountPolicy:
@@ -66,13 +74,11 @@ async def _view(tx: Transaction, row: Any) -> AccountView:
         id=row["id"],
         slug=row["slug"],
         name=row["name"],
-        orchestrator_agent_id=leader,
         orchestrator_is_usable=usable,
-        self_review=found.self_review,
-        legacy_reviewer_fallback=found.legacy_reviewer_fallback,
         defaults=found.defaults,
         version=row["version"],
         created_at=row["created_at"],
+        **{field: getattr(found, field) for field in POLICY_FIELDS},
     )
 
 

@@ -27,8 +27,17 @@ async def issue(tx: Transaction, principal: Principal, asked: NewToken) -> Token
     if row is None:
         raise Missing.thing("principal", name)
     kind = ActorKind(row["kind"])
+    bound = asked.session_id
+    if bound is not None and not await tx.value(queries.OPEN_SESSION_OF, tx.account_id, bound, row["id"]):
+        raise Invalid.field("session_id", "is no open session of this agent")
     token_id, token = service.issue_token(
-        tx, principal_kind=kind, principal_id=row["id"], name=asked.name, created_by=principal, expires_at=asked.expires_at
+        tx,
+        principal_kind=kind,
+        principal_id=row["id"],
+        name=asked.name,
+        created_by=principal,
+        expires_at=asked.expires_at,
+        session_id=bound,
     )
     await tx.flush()
     made: TokenView = next(one for one in (await page(tx)).items if one.id == token_id)
@@ -62,4 +71,5 @@ def _view(row: Any) -> TokenView:
         scopes=row["scopes"],
         created_at=row["created_at"],
         expires_at=row["expires_at"],
+        session_id=row["session_id"],
     )

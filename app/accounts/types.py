@@ -1,6 +1,11 @@
-"""The room's words: scopes of tokens."""
+"""The room's words: scopes of tokens, and how long a claim may last."""
 
 from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta
+
+LeaseSeconds = Annotated[int, Meta(ge=30, le=86_400, description="a whole number from 30 to 86400")]
 
 
 class Scope(StrEnum):

@@ -1,19 +1,19 @@
 """The agents' routes: one for each registered verb, and `next`."""
 
-import asyncio
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import msgspec
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
 from app.agentapi import service
-from app.agentapi.schemas import WAIT_MOST, Next, WorkView
-from app.agentapi.waiting import Waiting
+from app.agentapi.calling import Asked
+from app.agentapi.calling import call as call_verb
+from app.agentapi.schemas import Next, WorkView
+from app.agentapi.waiting import Waiting, Watch, awaited
 from app.kernel import paging
-from app.kernel.edge import JSON, NO_STORE, Call, answered, board, caller, mutate, origin
+from app.kernel.edge import JSON, NO_STORE, Call, answered, board, caller, given, gone, origin
 from app.kernel.openapi import described
 from app.kernel.types import Principal
 from app.kernel.wire import decode
@@ -30,7 +30,17 @@ def routes(verbs: Iterable[Verb]) -> list[HTTPRouteHandler]:
 
 def _route(verb: Verb) -> HTTPRouteHandler:
     async def call(request: Call) -> Response[bytes]:
-        return await mutate(request, "agent", verb.body, verb.act, status=verb.status)
+        principal = await caller(request, "agent")
+        asked = Asked(
+            principal=principal,
+            origin=origin(request),
+            raw=await request.body(),
+            key=request.headers.get("idempotency-key"),
+            fence=request.headers.get("x-lease-fence"),
+            session_key=request.headers.get("x-session-key"),
+        )
+        stored, is_replay = await call_verb(board(request).database, verb, asked)
+        return given(stored, is_replay=is_replay)
 
     call.__name__ = verb.name.replace("-", "_")
     call.__doc__ = verb.summary
@@ -64,45 +74,21 @@ async def next_work_again(request: Call) -> Response[bytes]:
 
 
 def _etag(work: WorkView | None) -> str:
-    about = None if work is None else (work.kind, work.ack, work.task and (work.task.id, work.task.version))
-    return f'"{hashlib.sha256(msgspec.json.encode(about)).hexdigest()[:24]}"'
+    return f'"{hashlib.sha256(msgspec.json.encode(service.identity(work))).hexdigest()[:24]}"'
 
 
 async def _awaited(
     request: Call, principal: Principal, asked: Next, *, is_news: Callable[[WorkView | None], bool]
 ) -> WorkView | None:
-    """Look, and look again after each wake-up until the time is over; nothing is held while waiting."""
     waiting: Waiting = request.app.state.waiting
-    clock = asyncio.get_running_loop().time
-    until = clock() + min(asked.wait, WAIT_MOST)
-    acks: list[Any] = asked.ack
-    with waiting.place(principal.account_id, principal.id) as woken:
-        while True:
-            woken.clear()
-            found = await _looked(request, principal, acks)
-            acks = []
-            left = until - clock()
-            if (found is not None and is_news(found)) or left <= 0:
-                return found
-            if not await _set_within(woken, left):
-                return found
-            # The token may have been revoked, or its agent retired, while it waited.
-            principal = await caller(request, "agent")
-
-
-async def _looked(request: Call, principal: Principal, acks: list[Any]) -> WorkView | None:
-    async with board(request).database.transaction(principal.account_id, origin=origin(request)) as tx:
-        await service.acknowledge(tx, principal, acks)
-        return await service.work(tx, principal)
-
-
-async def _set_within(event: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True
+    watch = Watch(
+        principal=principal,
+        origin=origin(request),
+        again=lambda: caller(request, "agent"),
+        gone=lambda: gone(request.receive),
+        session_key=request.headers.get("x-session-key"),
+    )
+    return await awaited(board(request).database, waiting, watch, asked, is_news=is_news)
 
 
 ROUTES = (next_work, next_work_again)

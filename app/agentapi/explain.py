@@ -1,12 +1,15 @@
-"""What would be decided and why, without doing anything."""
+"""What would be decided and why, and what moves a task next, without doing anything."""
 
 from uuid import UUID
 
-from litestar import Response, post
+from litestar import Response, get, post
+from litestar.params import FromPath
 
 from app.accounts import queries as accounts
+from app.agentapi.schemas import WhyView
+from app.agentapi.why import why
 from app.agents.schemas import AnswerView, Question
-from app.kernel.edge import Call, mutate
+from app.kernel.edge import Call, identity, mutate, read
 from app.kernel.errors import Invalid, Missing
 from app.kernel.openapi import described
 from app.kernel.transaction import Transaction
@@ -23,7 +26,7 @@ async def explain(tx: Transaction, principal: Principal, asked: Question) -> Ans
     who = await _subject(tx, principal, asked)
     names = [scenes.slug(slug) for slug in asked.assignee_slugs]
     if asked.task_id is not None:
-        card, scene = await scenes.load(tx, who, asked.task_id, names=names, whole_crew=True)
+        card, scene = await scenes.look(tx, who, asked.task_id, names=names, whole_crew=True)
         status: str = card.status
     else:
         scene, status = await scenes.stage(tx, who, names=names), ""
@@ -76,4 +79,11 @@ async def explained(request: Call) -> Response[bytes]:
     return await mutate(request, "policies.explain", Question, explain)
 
 
-ROUTES = (explained,)
+@get("/api/v1/tasks/{task_id:str}/why", operation_class=described(view=WhyView))
+async def why_not(request: Call, task_id: FromPath[str]) -> Response[bytes]:
+    """What moves this task next: who has to do what, or what it waits for."""
+    wanted = identity(task_id, kind="task")
+    return await read(request, "task.read", lambda tx, who: why(tx, who, wanted))
+
+
+ROUTES = (explained, why_not)

@@ -1,48 +1,105 @@
-"""SQL of `next`: what one agent should do now. The columns of every answer are alike."""
+"""SQL of `next`, what one agent should do now, and of what lies around a task."""
 
-from app.kernel.writes import Write
+from app.agents.queries import KEY_ON_TASK
+from app.notifications.queries import ACKNOWLEDGE
+from app.tasks.queries import READY as _READY
+from app.tasks.queries import SCENE_READ
 
-# Oldest first; two calls at once get two of them; one that was offered comes again when nobody acknowledged it for `$3` seconds.
-NOTIFICATION = """
-SELECT n.id, n.type, n.task_id, n.message_id, n.title, n.body, n.reason, n.created_at
-FROM notifications n
-WHERE n.account_id = $1 AND n.recipient_id = $2 AND n.state = 'queued' AND n.command_id IS NULL
-  AND (n.offered_at IS NULL OR n.offered_at <= callboard_now() - make_interval(secs => $3))
-ORDER BY n.id LIMIT 1 FOR UPDATE SKIP LOCKED
-"""
-OFFER = Write(
-    "offered",
-    """offered AS (
-        UPDATE notifications SET offered_at = callboard_now() WHERE account_id = $1 AND id = $2 AND state = 'queued' RETURNING 1
-    )""",
-)
+_UTC = """to_char({time} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 SELF = """
 SELECT a.id, a.slug, a.name, a.role, a.flags::text AS flags, a.reach, c.settings::text AS settings
 FROM agents a JOIN accounts c ON c.id = a.account_id WHERE a.account_id = $1 AND a.id = $2
 """
-# What was begun comes before what was not; then priority, then age.
-OWN = """
-SELECT t.id, t.status, t.version FROM task_assignees x
-JOIN tasks t ON t.account_id = x.account_id AND t.id = x.task_id
-WHERE x.account_id = $1 AND x.agent_id = $2 AND x.removed_at IS NULL AND t.status IN ('in_progress', 'assigned')
-ORDER BY (t.status = 'in_progress') DESC, t.priority, t.id LIMIT 1
+_FREE = "(o.lease_until IS NULL OR o.lease_until <= callboard_now())"
+# All that a worker may be shown, in one statement: `$3` are acknowledged, and one notification is offered that was not for `$4`
+# seconds, oldest first; two calls at once offer two. Tasks are only looked for where none is offered and the agent has room.
+NEXT = f"""
+WITH me AS (
+    SELECT a.id, a.slug, a.name, a.role, a.flags::text AS flags, a.reach, a.capacity, c.settings::text AS settings,
+        coalesce((c.settings ->> 'open_pool')::boolean, false) AS is_open
+    FROM agents a JOIN accounts c ON c.id = a.account_id WHERE a.account_id = $1 AND a.id = $2
+), held AS (
+    SELECT h.id, h.lease_kind, h.lease_fence, h.lease_until FROM tasks h
+    WHERE h.account_id = $1 AND h.lease_agent_id = $2 AND h.lease_until > callboard_now()
+), {ACKNOWLEDGE.sql}, waiting AS (
+    SELECT n.id FROM notifications n
+    WHERE n.account_id = $1 AND n.recipient_id = $2 AND n.state = 'queued' AND n.command_id IS NULL AND n.id <> ALL($3)
+      AND (n.offered_at IS NULL OR n.offered_at <= callboard_now() - make_interval(secs => $4))
+      AND (SELECT reach FROM me) = 'pull'
+    ORDER BY n.id LIMIT 1 FOR UPDATE SKIP LOCKED
+), offered AS (
+    UPDATE notifications n SET offered_at = callboard_now() FROM waiting w WHERE n.account_id = $1 AND n.id = w.id
+    RETURNING n.id, n.type, n.task_id, n.message_id, n.title, n.body, n.created_at
+), room AS (
+    SELECT (SELECT count(*) FROM held) < me.capacity AND NOT EXISTS (SELECT 1 FROM offered) AS is_free FROM me
+)
+SELECT me.*, room.is_free,
+    (SELECT coalesce(json_agg(json_build_object('task_id', h.id, 'kind', h.lease_kind, 'fence', h.lease_fence,
+            'until', {_UTC.format(time="h.lease_until")}) ORDER BY h.lease_until), '[]') FROM held h)::text AS held,
+    offered.id AS notice_id, offered.type, offered.task_id, offered.message_id, offered.title, offered.body, offered.created_at,
+    own.id AS own_id, own.status AS own_status, pool.id AS pool_id
+FROM me CROSS JOIN room LEFT JOIN offered ON true
+LEFT JOIN LATERAL (
+    SELECT o.id, o.status FROM task_assignees x JOIN tasks o ON o.account_id = x.account_id AND o.id = x.task_id
+    WHERE room.is_free AND x.account_id = $1 AND x.agent_id = $2 AND x.removed_at IS NULL AND {_FREE}
+      AND (o.status = 'in_progress' OR o.status = 'assigned' AND {_READY})
+    ORDER BY (o.status = 'in_progress') DESC, o.priority, o.id LIMIT 1
+) own ON true
+LEFT JOIN LATERAL (
+    SELECT o.id FROM tasks o
+    WHERE room.is_free AND me.is_open AND own.id IS NULL
+      AND o.account_id = $1 AND o.status = 'inbox' AND NOT o.is_coordination AND {_READY}
+    ORDER BY o.priority, o.id LIMIT 1
+) pool ON true
 """
-# With the agents that worked on each, who may be barred from closing it.
-IN_REVIEW = """
-SELECT t.id, ARRAY(SELECT x.agent_id FROM task_assignees x
-                   WHERE x.account_id = $1 AND x.task_id = t.id AND x.agent_id IS NOT NULL AND x.acted_at IS NOT NULL) AS acted
-FROM tasks t WHERE t.account_id = $1 AND t.status = 'review' ORDER BY t.priority, t.id LIMIT 200
+_STUCK = """(o.status = 'blocked'
+        OR o.status IN ('review', 'in_progress', 'assigned') AND NOT EXISTS (
+            SELECT 1 FROM task_assignees x WHERE x.account_id = $1 AND x.task_id = o.id AND x.removed_at IS NULL)
+        OR o.status = 'in_progress' AND (o.lease_until IS NULL OR o.lease_until <= callboard_now() - make_interval(secs => $3))
+            AND NOT EXISTS (SELECT 1 FROM task_assignees x
+                WHERE x.account_id = $1 AND x.task_id = o.id AND x.person_id IS NOT NULL AND x.removed_at IS NULL))"""
+# What those look after who review or lead (`$2`): tasks in review that nobody holds, with who worked on them and may be barred,
+# the first that nobody is on, and the first that nobody has moved for `$3` seconds: blocked, unowned, or begun and dropped.
+OFFICE = f"""
+WITH review AS (
+    SELECT o.id, o.priority FROM tasks o WHERE o.account_id = $1 AND o.status = 'review' AND {_FREE}
+    ORDER BY o.priority, o.id LIMIT 200
+), unassigned AS (
+    SELECT o.id FROM tasks o
+    WHERE $2 AND o.account_id = $1 AND o.status = 'inbox' AND NOT o.is_coordination ORDER BY o.priority, o.id LIMIT 1
+)
+SELECT
+    (SELECT coalesce(json_agg(json_build_object('id', r.id, 'acted', ARRAY(SELECT x.agent_id FROM task_assignees x
+            WHERE x.account_id = $1 AND x.task_id = r.id AND x.agent_id IS NOT NULL AND x.acted_at IS NOT NULL))
+            ORDER BY r.priority, r.id), '[]') FROM review r)::text AS review,
+    (SELECT coalesce(json_agg(json_build_object(
+            'id', a.id, 'slug', a.slug, 'name', a.name, 'role', a.role, 'flags', a.flags)), '[]')
+        FROM agents a WHERE EXISTS (SELECT 1 FROM review) AND a.account_id = $1 AND a.retired_at IS NULL)::text AS crew,
+    (SELECT id FROM unassigned) AS unassigned,
+    (SELECT o.id FROM tasks o
+        WHERE $2 AND NOT EXISTS (SELECT 1 FROM unassigned) AND o.account_id = $1 AND NOT o.is_coordination
+          AND o.status IN ('blocked', 'review', 'in_progress', 'assigned')
+          AND o.updated_at <= callboard_now() - make_interval(secs => $3) AND {_STUCK}
+        ORDER BY o.priority, o.id LIMIT 1) AS stuck
 """
-UNASSIGNED = """
-SELECT t.id, t.status, t.version FROM tasks t
-WHERE t.account_id = $1 AND t.status = 'inbox' AND NOT t.is_coordination ORDER BY t.priority, t.id LIMIT 1
+# A task as the caller is shown it, with the key of its own session there.
+SHOWN = f"SELECT w.*, ({KEY_ON_TASK}) AS session_key FROM ({SCENE_READ}) w"
+# Around a task: what each agent holds, the last that each was told of it, and people, those on it first.
+AROUND = f"""
+SELECT
+    (SELECT coalesce(json_agg(json_build_object('agent_id', h.lease_agent_id, 'task_id', h.id, 'title', h.title,
+            'until', {_UTC.format(time="h.lease_until")}) ORDER BY h.lease_until), '[]') FROM tasks h
+        WHERE h.account_id = $1 AND h.lease_agent_id IS NOT NULL AND h.lease_until > callboard_now())::text AS in_hand,
+    (SELECT coalesce(json_agg(json_build_object('agent_id', a.id, 'type', n.type, 'state', n.state, 'reason', n.reason,
+            'created_at', {_UTC.format(time="n.created_at")}, 'offered_at', {_UTC.format(time="n.offered_at")},
+            'ended_at', {_UTC.format(time="n.ended_at")})), '[]')
+        FROM agents a CROSS JOIN LATERAL (SELECT * FROM notifications o
+            WHERE o.account_id = $1 AND o.task_id = $2 AND o.recipient_id = a.id ORDER BY o.id DESC LIMIT 1) n
+        WHERE a.account_id = $1)::text AS told,
+    (SELECT coalesce(json_agg(p), '[]') FROM (SELECT p.id, p.email, p.name, p.role FROM people p
+        LEFT JOIN task_assignees x ON x.account_id = $1 AND x.task_id = $2 AND x.person_id = p.id AND x.removed_at IS NULL
+        WHERE p.account_id = $1 AND p.removed_at IS NULL AND p.role <> 'viewer'
+        ORDER BY (x.id IS NULL), array_position(ARRAY['owner', 'admin', 'member'], p.role), p.id LIMIT $3) p)::text AS people,
+    (SELECT e.at FROM events e WHERE e.account_id = $1 AND e.entity_kind = 'task' AND e.entity_id = $2
+        AND e.payload ->> 'from' IS DISTINCT FROM e.payload ->> 'to' ORDER BY e.seq DESC LIMIT 1) AS since
 """
-# Cards that nobody moves: blocked, or without anybody on them.
-STUCK = """
-SELECT t.id, t.status, t.version FROM tasks t
-WHERE t.account_id = $1 AND (t.status = 'blocked' OR t.status IN ('review', 'in_progress', 'assigned') AND NOT EXISTS (
-    SELECT 1 FROM task_assignees x WHERE x.account_id = $1 AND x.task_id = t.id AND x.removed_at IS NULL))
-  AND t.updated_at <= callboard_now() - make_interval(secs => $2)
-ORDER BY t.priority, t.id LIMIT 1
-"""
-CREW = "SELECT id, slug, name, role, flags::text AS flags FROM agents WHERE account_id = $1 AND retired_at IS NULL"

@@ -1,5 +1,6 @@
 """What one agent should do now; reading it claims nothing."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -7,75 +8,105 @@ import msgspec
 
 from app.agentapi import queries
 from app.agentapi.schemas import NoticeView, WorkReason, WorkView
-from app.agents.types import Reach
 from app.kernel.errors import Missing
 from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
-from app.notifications import queries as notifications
-from app.policies.capabilities import effective
-from app.policies.closing import closers
-from app.policies.types import AccountPolicy, AgentFacts, Flag, Flags
-from app.tasks import reading
+from app.policies.capabilities import effective, is_orchestrator, is_reviewer
+from app.policies.closing import may_close
+from app.policies.types import AccountPolicy, AgentFacts, Allowed, EffectivePolicy, Flag, Flags
+from app.tasks import hints, scenes
+from app.tasks.schemas import LeaseView
 from app.tasks.types import TaskStatus
 
 OFFER_SECONDS = 60.0
 STUCK_SECONDS = 900.0
 
-
-async def acknowledge(tx: Transaction, principal: Principal, ids: list[UUID]) -> None:
-    if ids:
-        tx.write(notifications.ACKNOWLEDGE, tx.account_id, principal.id, ids)
+Choice = tuple[UUID, WorkReason]
 
 
-async def work(tx: Transaction, principal: Principal) -> WorkView | None:
-    """The first thing that waits for this agent: a notification, its own cards, then what its office looks after."""
-    await tx.flush()
-    me = await tx.row(queries.SELF, tx.account_id, principal.id)
-    if me is None:
-        raise Missing.thing("agent", principal.id)
-    if me["reach"] == Reach.PULL and (notice := await _notice(tx, principal)):
-        return notice
-    own = await tx.row(queries.OWN, tx.account_id, principal.id)
-    if own is not None:
-        reason = WorkReason.IN_PROGRESS if own["status"] == TaskStatus.IN_PROGRESS else WorkReason.ASSIGNED
-        return await _task(tx, own["id"], reason)
-    account = msgspec.json.decode(me["settings"], type=AccountPolicy)
-    policy = effective(_facts(me), account)
-    if policy.is_orchestrator or policy.allows(Flag.IS_REVIEWER):
-        return await _office(tx, principal, account)
-    return None
+class _Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """A task in review that nobody holds, and who worked on it."""
+
+    id: UUID
+    acted: frozenset[UUID]
 
 
-async def _notice(tx: Transaction, principal: Principal) -> WorkView | None:
-    row = await tx.row(queries.NOTIFICATION, tx.account_id, principal.id, OFFER_SECONDS)
+async def work(tx: Transaction, principal: Principal, *, acks: Sequence[UUID] = ()) -> WorkView | None:
+    """The first thing that waits for this agent: a notification, what it may begin, its office, and what it holds already."""
+    row = await tx.row(queries.NEXT, tx.account_id, principal.id, list(acks), OFFER_SECONDS)
     if row is None:
+        raise Missing.thing("agent", principal.id)
+    held = scenes.read_json(row["held"], list[LeaseView])
+    if row["notice_id"] is not None:
+        return await _notified(tx, principal, row, held)
+    chosen = await _chosen(tx, row, held)
+    if chosen is None:
         return None
-    tx.write(queries.OFFER, tx.account_id, row["id"])
-    fields = {name: row[name] for name in NoticeView.__struct_fields__}
-    task = await reading.one(tx, row["task_id"]) if row["task_id"] else None
-    return WorkView(kind="notification", reason=WorkReason.NOTIFIED, task=task, notification=NoticeView(**fields), ack=row["id"])
+    task_id, reason = chosen
+    return await _shown(tx, principal, task_id, WorkView(kind="task", reason=reason, task=None, held=held))
 
 
-async def _office(tx: Transaction, principal: Principal, account: AccountPolicy) -> WorkView | None:
-    if (closable := await _closable(tx, principal, account)) is not None:
-        return await _task(tx, closable, WorkReason.REVIEW_WANTED)
-    if principal.id != account.orchestrator_agent_id:
+def identity(work: WorkView | None) -> object:
+    """What makes one answer another: not how long a lease lasts, because every heartbeat changes that."""
+    if work is None:
         return None
-    if row := await tx.row(queries.UNASSIGNED, tx.account_id):
-        return await _task(tx, row["id"], WorkReason.UNASSIGNED)
-    if row := await tx.row(queries.STUCK, tx.account_id, STUCK_SECONDS):
-        return await _task(tx, row["id"], WorkReason.STUCK)
-    return None
+    held = [(one.task_id, one.fence) for one in work.held]
+    task = work.task and (work.task.id, work.task.version, work.task.next_actions)
+    return (work.kind, work.reason, work.ack, task, work.session_key, held)
 
 
-async def _closable(tx: Transaction, principal: Principal, account: AccountPolicy) -> UUID | None:
+async def _notified(tx: Transaction, principal: Principal, row: Any, held: list[LeaseView]) -> WorkView:
+    fields = {name: row[name] for name in NoticeView.__struct_fields__ if name != "id"}
+    notice = NoticeView(id=row["notice_id"], **fields)
+    found = WorkView(kind="notification", reason=WorkReason.NOTIFIED, task=None, notification=notice, ack=notice.id, held=held)
+    return found if row["task_id"] is None else await _shown(tx, principal, row["task_id"], found)
+
+
+async def _chosen(tx: Transaction, row: Any, held: list[LeaseView]) -> Choice | None:
+    """Something new while the agent has room for it, otherwise what it holds, that which runs out first."""
+    if row["own_id"] is not None:
+        is_begun = row["own_status"] == TaskStatus.IN_PROGRESS
+        return row["own_id"], WorkReason.IN_PROGRESS if is_begun else WorkReason.ASSIGNED
+    account = msgspec.json.decode(row["settings"], type=AccountPolicy)
+    policy = effective(_facts(row), account)
+    if row["is_free"] and (found := await _new(tx, row, policy, account)):
+        return found
+    return (held[0].task_id, WorkReason.HELD) if held else None
+
+
+async def _new(tx: Transaction, row: Any, policy: EffectivePolicy, account: AccountPolicy) -> Choice | None:
+    if policy.is_orchestrator or policy.allows(Flag.IS_REVIEWER):
+        office = await tx.row(queries.OFFICE, tx.account_id, policy.is_orchestrator, STUCK_SECONDS)
+        if found := _of_office(row["id"], office, account):
+            return found
+    # The orchestrator hands out what is in the pool; the others take it.
+    may_take = policy.allows(Flag.CAN_MODIFY_TASK_STATUS) and not policy.is_orchestrator
+    return (row["pool_id"], WorkReason.OPEN_POOL) if may_take and row["pool_id"] is not None else None
+
+
+def _of_office(agent_id: UUID, office: Any, account: AccountPolicy) -> Choice | None:
+    if closable := _closable(agent_id, office, account):
+        return closable, WorkReason.REVIEW_WANTED
+    if office["unassigned"] is not None:
+        return office["unassigned"], WorkReason.UNASSIGNED
+    return (office["stuck"], WorkReason.STUCK) if office["stuck"] is not None else None
+
+
+def _closable(agent_id: UUID, office: Any, account: AccountPolicy) -> UUID | None:
     """The first task in review that this agent may close."""
-    waiting = await tx.rows(queries.IN_REVIEW, tx.account_id)
-    crew = [_facts(row) for row in await tx.rows(queries.CREW, tx.account_id)] if waiting else []
-    for row in waiting:
-        seen = [msgspec.structs.replace(one, has_acted=one.id in row["acted"]) for one in crew]
-        if principal.id in closers(seen, account).ids:
-            return UUID(int=row["id"].int)
+    crew = scenes.read_json(office["crew"], tuple[AgentFacts, ...])
+    judges = [one for one in crew if is_orchestrator(one, account) or is_reviewer(one, account)]
+    known = frozenset(one.id for one in judges)
+    asked: dict[frozenset[UUID], bool] = {}
+    in_review: tuple[_Waiting, ...] = scenes.read_json(office["review"], tuple[_Waiting, ...])
+    for waiting in in_review:
+        acted = waiting.acted & known
+        if acted not in asked:
+            seen = [msgspec.structs.replace(one, has_acted=one.id in acted) for one in judges]
+            me = next((one for one in seen if one.id == agent_id), None)
+            asked[acted] = me is not None and isinstance(may_close(me, seen, account), Allowed)
+        if asked[acted]:
+            return waiting.id
     return None
 
 
@@ -84,5 +115,9 @@ def _facts(row: Any) -> AgentFacts:
     return AgentFacts(id=row["id"], slug=row["slug"], name=row["name"], role=row["role"], flags=flags)
 
 
-async def _task(tx: Transaction, task_id: UUID, reason: WorkReason) -> WorkView:
-    return WorkView(kind="task", reason=reason, task=await reading.one(tx, task_id))
+async def _shown(tx: Transaction, principal: Principal, task_id: UUID, found: WorkView) -> WorkView:
+    row = await tx.row(queries.SHOWN, tx.account_id, task_id, principal.id, *scenes.NOBODY_ELSE)
+    if row is None:
+        raise Missing.thing("task", task_id)
+    task = hints.shown(principal, scenes.card(row), scenes.scene(row))
+    return msgspec.structs.replace(found, task=task, session_key=row["session_key"])

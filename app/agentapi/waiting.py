@@ -4,12 +4,19 @@ import asyncio
 import contextlib
 import random
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
+from app.agentapi import service
+from app.agentapi.schemas import WAIT_MOST, Next, WorkView
+from app.agents import sessions
 from app.events import queries
+from app.kernel.db import Database
+from app.kernel.types import Origin, Principal
 from app.kernel.wake import BOARD, EVERYTHING, IDENTITY, Wakes
 
 SAFETY_SECONDS = 3.0
@@ -71,6 +78,71 @@ class Waiting:
             if before != row["last_seq"]:
                 for event in self._accounts.get(row["account_id"], ()):
                     event.set()
+
+
+class Watch(msgspec.Struct, frozen=True, kw_only=True):
+    """Who waits; `again` answers the caller anew or raises when it is no longer let in, `gone` ends when its client goes away."""
+
+    principal: Principal
+    origin: Origin
+    again: Callable[[], Awaitable[Principal]]
+    gone: Callable[[], Awaitable[None]]
+    session_key: str | None = None
+
+
+async def awaited(
+    database: Database, waiting: Waiting, watch: Watch, asked: Next, *, is_news: Callable[[WorkView | None], bool] = bool
+) -> WorkView | None:
+    """Look, and look again after each wake-up until the time is over; nothing is held while waiting."""
+    clock = asyncio.get_running_loop().time
+    until = clock() + min(asked.wait, WAIT_MOST)
+    acks, principal = asked.ack, watch.principal
+    with waiting.place(principal.account_id, principal.id) as woken, _leaving(watch, woken) as has_left:
+        while True:
+            woken.clear()
+            found = await _looked(database, watch, principal, acks)
+            acks = []
+            left = until - clock()
+            if (found is not None and is_news(found)) or left <= 0:
+                return found
+            # To look for a client that went away would take a notification from the call that it makes next.
+            if not await _set_within(woken, left) or has_left():
+                return found
+            # The token may have been revoked, or its agent retired, while it waited.
+            principal = await watch.again()
+
+
+@contextmanager
+def _leaving(watch: Watch, woken: asyncio.Event) -> Iterator[Callable[[], bool]]:
+    """Wake the waiter when its client goes away; what is given says whether it has."""
+    leaving = asyncio.ensure_future(watch.gone())
+
+    def notice(done: asyncio.Future[None]) -> None:
+        # A connection that breaks is a client that has gone.
+        if not done.cancelled():
+            done.exception()
+        woken.set()
+
+    leaving.add_done_callback(notice)
+    try:
+        yield leaving.done
+    finally:
+        leaving.cancel()
+
+
+async def _looked(database: Database, watch: Watch, principal: Principal, acks: list[UUID]) -> WorkView | None:
+    async with database.transaction(principal.account_id, origin=watch.origin) as tx:
+        caller = await sessions.continued(tx, principal, watch.session_key)
+        return await service.work(tx, caller, acks=acks)
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 def _left(places: dict[Any, set[asyncio.Event]], key: Any, event: asyncio.Event) -> bool:

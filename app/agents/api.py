@@ -4,7 +4,7 @@ from litestar import Response, get, patch, post
 from litestar.params import FromPath
 
 from app.agents import service
-from app.agents.schemas import AgentEdit, AgentPage, AgentView, EffectiveView, NewAgent
+from app.agents.schemas import AgentEdit, AgentPage, AgentView, EffectiveView, NewAgent, SessionPage
 from app.kernel import paging
 from app.kernel.edge import CREATED, Call, identity, mutate, read
 from app.kernel.openapi import described
@@ -33,6 +33,13 @@ async def effective_policy(request: Call, agent_id: FromPath[str]) -> Response[b
     return await read(request, "agents.read", lambda tx, _: service.effective_policy(tx, wanted))
 
 
+@get(f"{AGENT}/sessions", operation_class=described(view=SessionPage))
+async def sessions(request: Call, agent_id: FromPath[str]) -> Response[bytes]:
+    """A page of the agent's sessions, newest first; only the end of each key is shown."""
+    wanted, limit, before = identity(agent_id, kind="agent"), paging.limit(request), paging.cursor(request)
+    return await read(request, "agents.read", lambda tx, _: service.session_page(tx, wanted, limit=limit, before=before))
+
+
 @post(AGENTS, status_code=CREATED, operation_class=described(body=NewAgent, view=AgentView, status=CREATED))
 async def create(request: Call) -> Response[bytes]:
     return await mutate(request, "agents.manage", NewAgent, service.create, status=CREATED)
@@ -44,4 +51,4 @@ async def edit(request: Call, agent_id: FromPath[str]) -> Response[bytes]:
     return await mutate(request, "agents.manage", AgentEdit, lambda tx, who, body: service.edit(tx, who, wanted, body))
 
 
-ROUTES = (agents, agent, effective_policy, create, edit)
+ROUTES = (agents, agent, effective_policy, sessions, create, edit)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, UniqueConstraint, text
+from sqlalchemy import Index, SmallInteger, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from app.agents.types import Reach, SessionKind
@@ -31,6 +31,7 @@ class Agent(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("account_id", "slug", name="agents_slug_key"),
         tenant_key("profile_id", "executor_profiles", name="agents_profile_fkey"),
+        check("capacity BETWEEN 1 AND 20", name="agents_capacity_check"),
         check("(reach = 'gateway') = (profile_id IS NOT NULL)", name="agents_profile_check"),
     )
 
@@ -44,6 +45,7 @@ class Agent(SQLModel, table=True):
     flags: dict[str, Any] = Field(sa_column=json_column())
     reach: Reach = Field(sa_column=enum_column(Reach, name="agents_reach_check"))
     profile_id: UUID | None = None
+    capacity: int = Field(default=1, sa_type=SmallInteger, sa_column_kwargs={"server_default": "1"})
     version: int = 1
     created_at: datetime = Field(sa_column=at_column())
     updated_at: datetime = Field(sa_column=at_column())
@@ -60,6 +62,7 @@ class AgentSession(SQLModel, table=True):
         tenant_key("agent_id", "agents", name="agent_sessions_agent_fkey"),
         tenant_key("task_id", "tasks", name="agent_sessions_task_fkey"),
         check("(kind = 'task') = (task_id IS NOT NULL)", name="agent_sessions_task_check"),
+        Index("agent_sessions_agent_idx", "account_id", "agent_id", "id"),
         Index(
             "agent_sessions_open_task_idx",
             "account_id",

@@ -2,33 +2,51 @@
 
 from app.kernel.writes import Write
 
-_FIELDS = """a.id, a.slug, a.name, a.role, a.description, a.flags::text AS flags, a.reach, a.version, a.created_at,
-    a.updated_at,
-    a.retired_at, a.profile_id"""
+_FIELDS = """a.id, a.slug, a.name, a.role, a.description, a.flags::text AS flags, a.reach, a.capacity, a.version,
+    a.created_at, a.updated_at, a.retired_at, a.profile_id"""
 _SKILLS = """(SELECT coalesce(json_agg(k.slug ORDER BY k.slug), '[]') FROM agent_skills x
     JOIN skills k ON k.account_id = $1 AND k.id = x.skill_id
     WHERE x.account_id = $1 AND x.agent_id = a.id AND k.is_enabled)::text AS skills"""
 
 AGENTS = f"SELECT {_FIELDS}, {_SKILLS} FROM agents a WHERE a.account_id = $1 AND a.slug > $2 ORDER BY a.slug LIMIT $3"
 AGENT = f"SELECT {_FIELDS}, {_SKILLS} FROM agents a WHERE a.account_id = $1 AND a.id = $2"
+# What the enabled skills of an agent are; they change with the agent's own row or with theirs.
+_TAUGHT = """
+SELECT a.slug AS agent_slug, greatest(a.updated_at, max(k.updated_at)) AS updated_at,
+    coalesce(json_agg(json_build_object('slug', k.slug, 'name', k.name, 'description', k.description{content})
+                      ORDER BY k.slug) FILTER (WHERE k.id IS NOT NULL), '[]')::text AS skills
+FROM agents a
+LEFT JOIN agent_skills x ON x.account_id = $1 AND x.agent_id = a.id
+LEFT JOIN skills k ON k.account_id = $1 AND k.id = x.skill_id AND k.is_enabled
+WHERE a.account_id = $1 AND {which} AND a.retired_at IS NULL
+GROUP BY a.account_id, a.id"""
+SKILLS_OF_ALL = _TAUGHT.format(content="", which="a.slug > $2") + " ORDER BY a.slug LIMIT $3"
+SKILLS_OF_ONE = _TAUGHT.format(content=", 'content', k.content", which="a.slug = $2")
 AGENT_LOCKED = AGENT + " FOR NO KEY UPDATE OF a"
+OPEN_SESSION = "SELECT id FROM agent_sessions WHERE account_id = $1 AND agent_id = $2 AND key = $3 AND closed_at IS NULL"
+KEY_ON_TASK = "SELECT key FROM agent_sessions WHERE account_id = $1 AND task_id = $2 AND agent_id = $3 AND closed_at IS NULL"
+# Newest first; `$3` is the id behind which the page starts.
+SESSIONS = """
+SELECT id, kind, task_id, generation, key, opened_at, closed_at, closed_reason FROM agent_sessions
+WHERE account_id = $1 AND agent_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4
+"""
 SLUG_TAKEN = "SELECT 1 FROM agents WHERE account_id = $1 AND slug = $2"
 DEFAULT_PROFILE = "SELECT id FROM executor_profiles WHERE account_id = $1 ORDER BY (name = 'default') DESC, id LIMIT 1"
 
 INSERT_AGENT = Write(
     "agent_inserted",
     """agent_inserted AS (
-        INSERT INTO agents (account_id, id, slug, name, role, description, soul, flags, reach, profile_id, version,
+        INSERT INTO agents (account_id, id, slug, name, role, description, soul, flags, reach, profile_id, capacity, version,
             created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9, $10, 1, callboard_now(), callboard_now()) RETURNING 1
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9, $10, $11, 1, callboard_now(), callboard_now()) RETURNING 1
     )""",
 )
 CHANGE_AGENT = Write(
     "agent_changed",
     """agent_changed AS (
         UPDATE agents SET name = $3, role = $4, description = $5, flags = $6::text::jsonb, reach = $7, profile_id = $8,
-            retired_at = CASE WHEN $9 THEN coalesce(retired_at, callboard_now()) END, updated_at = callboard_now(),
-                version = version + 1
+            capacity = $10, retired_at = CASE WHEN $9 THEN coalesce(retired_at, callboard_now()) END,
+            updated_at = callboard_now(), version = version + 1
         WHERE account_id = $1 AND id = $2 RETURNING 1
     )""",
 )
@@ -43,6 +61,17 @@ OPEN_SESSIONS = Write(
         FROM json_to_recordset($2::json) AS r (id uuid, kind text, agent_id uuid, task_id uuid, key text)
         RETURNING 1
     )""",
+)
+# First in its statement: a new session on the same task may be opened in it.
+CLOSE_TASK_SESSIONS = Write(
+    "task_sessions_closed",
+    """task_sessions_closed AS (
+        UPDATE agent_sessions s SET closed_at = callboard_now(), closed_reason = r.reason
+        FROM json_to_recordset($2::json) AS r (task_id uuid, reason text)
+        WHERE s.account_id = $1 AND s.task_id = r.task_id AND s.kind = 'task' AND s.closed_at IS NULL RETURNING 1
+    )""",
+    rank=-1,
+    is_exact=False,
 )
 CLOSE_AGENT_SESSIONS = Write(
     "agent_sessions_closed",

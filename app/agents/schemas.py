@@ -7,12 +7,14 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from app.agents.types import Reach
+from app.agents.types import Capacity, Reach, SessionKind
 from app.kernel.wire import Body, Slug, View
 from app.policies.types import Flags, Source
 
 Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
 Text = Annotated[str, Meta(max_length=50_000)]
+# As it is typed: what is nobody's slug is absent like any other.
+Called = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 class FlagsBody(Body):
@@ -34,6 +36,7 @@ class NewAgent(Body):
     soul: Text = ""
     flags: FlagsBody = msgspec.field(default_factory=FlagsBody)
     reach: Reach = Reach.PULL
+    capacity: Capacity = 1
 
 
 class AgentEdit(Body):
@@ -44,6 +47,7 @@ class AgentEdit(Body):
     description: Text | UnsetType = UNSET
     flags: FlagsBody | UnsetType = UNSET
     reach: Reach | UnsetType = UNSET
+    capacity: Capacity | UnsetType = UNSET
     retired: bool | UnsetType = UNSET
 
 
@@ -60,6 +64,8 @@ class EffectiveView(View):
 
 
 class AgentView(View):
+    """`capacity` is how many tasks it may hold at once."""
+
     id: UUID
     slug: str
     name: str
@@ -67,6 +73,7 @@ class AgentView(View):
     description: str
     flags: Flags
     reach: Reach
+    capacity: int
     skills: list[str]
     is_retired: bool
     is_orchestrator: bool
@@ -98,5 +105,52 @@ class AnswerView(View):
 
 class AgentPage(View):
     items: list[AgentView]
+    next_cursor: str | None
+    limit: int
+
+
+class SessionView(View):
+    """A session as people see it; of its `key` only the end is shown."""
+
+    id: UUID
+    kind: SessionKind
+    task_id: UUID | None
+    generation: int
+    key: str
+    opened_at: datetime
+    closed_at: datetime | None
+    closed_reason: str | None
+
+
+class SessionPage(View):
+    items: list[SessionView]
+    next_cursor: str | None
+    limit: int
+
+
+class SkillsQuestion(Body):
+    """Of one agent, with the texts of its skills; otherwise of all by slug, where `cursor` is the `next_cursor` before."""
+
+    agent_slug: Called | None = None
+    limit: int | None = None
+    cursor: Called | None = None
+
+
+class SkillView(View):
+    slug: str
+    name: str
+    description: str
+    content: str | UnsetType = UNSET
+
+
+class AgentSkillsView(View):
+    agent_slug: str
+    skills: list[SkillView]
+    skill_count: int
+    updated_at: datetime
+
+
+class SkillsPage(View):
+    agents: list[AgentSkillsView]
     next_cursor: str | None
     limit: int

@@ -7,7 +7,7 @@ import msgspec
 
 from app.accounts import settings as accounts
 from app.agents import queries, sessions
-from app.agents.schemas import AgentEdit, AgentView, EffectiveView, FlagsBody, NewAgent, ResolvedView
+from app.agents.schemas import AgentEdit, AgentView, EffectiveView, FlagsBody, NewAgent, ResolvedView, SessionView
 from app.agents.types import ClosedReason, Reach
 from app.events import service as events
 from app.kernel.errors import Duplicate, Missing, OrchestratorInUse, RequirementFailed
@@ -18,6 +18,8 @@ from app.kernel.wake import IDENTITY
 from app.kernel.wire import Page, clamped
 from app.policies.capabilities import effective
 from app.policies.types import AccountPolicy, AgentFacts, Flag, Flags
+
+NEWEST_ID = UUID(int=2**128 - 1)
 
 
 async def page(tx: Transaction, *, limit: int | None, after: str | None) -> Page:
@@ -31,6 +33,15 @@ async def page(tx: Transaction, *, limit: int | None, after: str | None) -> Page
 
 async def one(tx: Transaction, agent_id: UUID) -> AgentView:
     return _view(await _row(tx, agent_id), await accounts.policy(tx))
+
+
+async def session_page(tx: Transaction, agent_id: UUID, *, limit: int | None, before: UUID | None) -> Page:
+    """The sessions of an agent, open and closed, newest first."""
+    await _row(tx, agent_id)
+    size = clamped(limit)
+    rows = await tx.rows(queries.SESSIONS, tx.account_id, agent_id, before or NEWEST_ID, size + 1)
+    items = [SessionView(**dict(row) | {"key": sessions.redacted(row["key"])}) for row in rows[:size]]
+    return Page(items=items, next_cursor=str(items[-1].id) if len(rows) > size else None, limit=size)
 
 
 async def effective_policy(tx: Transaction, agent_id: UUID) -> EffectiveView:
@@ -48,7 +59,9 @@ async def create(tx: Transaction, principal: Principal, asked: NewAgent) -> Agen
     profile_id = await _profile(tx, asked.reach)
     words = (asked.slug, asked.name, asked.role, asked.description, asked.soul)
     flags = merged(Flags(), asked.flags)
-    tx.write(queries.INSERT_AGENT, tx.account_id, agent_id, *words, _stored(flags), asked.reach, profile_id, expect=1)
+    tx.write(
+        queries.INSERT_AGENT, tx.account_id, agent_id, *words, _stored(flags), asked.reach, profile_id, asked.capacity, expect=1
+    )
     sessions.of_agent(tx, agent_id)
     events.record(tx, "board:agent:created", entity=("agent", agent_id), actor=principal, payload={"slug": asked.slug})
     await tx.flush()
@@ -67,25 +80,27 @@ async def edit(tx: Transaction, principal: Principal, agent_id: UUID, asked: Age
         )
     reach = _given(asked.reach, Reach(row["reach"]))
     profile_id = row["profile_id"] if reach == row["reach"] else await _profile(tx, reach)
-    flags = msgspec.json.decode(row["flags"], type=Flags)
-    if asked.flags is not msgspec.UNSET:
-        flags = merged(flags, asked.flags)
+    flags = merged(msgspec.json.decode(row["flags"], type=Flags), _given(asked.flags, FlagsBody()))
+    capacity = _given(asked.capacity, row["capacity"])
     words = (_given(asked.name, row["name"]), _given(asked.role, row["role"]), _given(asked.description, row["description"]))
-    tx.write(queries.CHANGE_AGENT, tx.account_id, agent_id, *words, _stored(flags), reach, profile_id, retired, expect=1)
-    if retired and row["retired_at"] is None:
-        tx.write(queries.CLOSE_AGENT_SESSIONS, tx.account_id, agent_id, ClosedReason.AGENT_RETIRED)
-    fields = sorted(name for name in asked.__struct_fields__ if getattr(asked, name) is not msgspec.UNSET)
-    events.record(
-        tx,
-        "board:agent:updated",
-        entity=("agent", agent_id),
-        actor=principal,
-        payload={"fields": fields},
-        sequence=row["version"] + 1,
+    tx.write(
+        queries.CHANGE_AGENT, tx.account_id, agent_id, *words, _stored(flags), reach, profile_id, retired, capacity, expect=1
     )
+    _follow(tx, row, retired=retired)
+    payload = {"fields": sorted(name for name in asked.__struct_fields__ if getattr(asked, name) is not msgspec.UNSET)}
+    sequence = row["version"] + 1
+    events.record(tx, "board:agent:updated", entity=("agent", agent_id), actor=principal, payload=payload, sequence=sequence)
     tx.wake(IDENTITY, tx.account_id)
     await tx.flush()
     return await one(tx, agent_id)
+
+
+def _follow(tx: Transaction, row: Any, *, retired: bool) -> None:
+    """Sessions end with an agent's service; one that comes back starts a new one of its own."""
+    if retired and row["retired_at"] is None:
+        tx.write(queries.CLOSE_AGENT_SESSIONS, tx.account_id, row["id"], ClosedReason.AGENT_RETIRED)
+    elif row["retired_at"] is not None and not retired:
+        sessions.of_agent(tx, row["id"])
 
 
 def merged(flags: Flags, asked: FlagsBody) -> Flags:
@@ -137,6 +152,7 @@ def _view(row: Any, account: AccountPolicy) -> AgentView:
         description=row["description"],
         flags=facts.flags,
         reach=Reach(row["reach"]),
+        capacity=row["capacity"],
         skills=msgspec.json.decode(row["skills"]),
         is_retired=not facts.is_active,
         is_orchestrator=policy.is_orchestrator,

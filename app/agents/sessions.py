@@ -1,18 +1,23 @@
 """Sessions: the continuity of an agent on a task, kept in the database."""
 
 import secrets
+from collections.abc import Iterable
 from uuid import UUID
 
 import msgspec
 
 from app.agents import queries
-from app.agents.types import SessionKind
+from app.agents.types import ClosedReason, SessionKind
 from app.events import service as events
+from app.kernel.errors import Unauthenticated
 from app.kernel.ids import new_id
 from app.kernel.transaction import Transaction
+from app.kernel.types import Principal
+from app.kernel.wake import BOARD
 from app.policies.types import AgentFacts
 
 KEY_PREFIX = "cbs_"
+SHOWN = 4
 
 
 class _SessionRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,8 +38,38 @@ def on_task(tx: Transaction, agent: AgentFacts, task_id: UUID) -> UUID:
     return _open(tx, kind=SessionKind.TASK, agent_id=agent.id, task_id=task_id)
 
 
+def close_on_task(tx: Transaction, task_id: UUID, crew: Iterable[AgentFacts], reason: ClosedReason) -> None:
+    """Close every session on the task; calls of the crew that wait in one look again, and find it closed."""
+    tx.put(queries.CLOSE_TASK_SESSIONS, {"task_id": task_id, "reason": reason})
+    for agent in crew:
+        if agent.session_id is not None:
+            tx.wake(BOARD, agent.id)
+
+
+async def continued(tx: Transaction, principal: Principal, key: str | None) -> Principal:
+    """The principal with the session that it says it goes on with; foreign, closed and unknown keys are refused alike."""
+    if key is None:
+        return principal
+    # The database takes no NUL, and no key was ever made of anything but plain characters.
+    is_plain = key.isascii() and key.isprintable()
+    session_id = await tx.value(queries.OPEN_SESSION, tx.account_id, principal.id, key) if is_plain else None
+    if session_id is None or principal.session_id not in (None, session_id):
+        raise Unauthenticated("this session key is of no open session of yours", reason="session_unknown")
+    return msgspec.structs.replace(principal, session_id=session_id)
+
+
+async def key_on_task(tx: Transaction, principal: Principal, task_id: UUID) -> str | None:
+    """The key of the caller's own open session on the task; it is handed to nobody else."""
+    key: str | None = await tx.value(queries.KEY_ON_TASK, tx.account_id, task_id, principal.id)
+    return key
+
+
+def redacted(key: str) -> str:
+    return f"…{key[-SHOWN:]}"
+
+
 def of_agent(tx: Transaction, agent_id: UUID) -> UUID:
-    """Open the system session of a new agent."""
+    """Open the system session of an agent that has none."""
     return _open(tx, kind=SessionKind.SYSTEM, agent_id=agent_id, task_id=None)
 
 

@@ -1,6 +1,11 @@
-"""The room's words: how an agent is reached, and the kinds of its sessions."""
+"""The room's words: how an agent is reached, how much it holds at once, and the kinds of its sessions."""
 
 from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta
+
+Capacity = Annotated[int, Meta(ge=1, le=20, description="a whole number from 1 to 20")]
 
 
 class Reach(StrEnum):
@@ -18,4 +23,5 @@ class SessionKind(StrEnum):
 class ClosedReason(StrEnum):
     TASK_ARCHIVED = "task_archived"
     TASK_REOPENED = "task_reopened"
+    TASK_RESTORED = "task_restored"
     AGENT_RETIRED = "agent_retired"

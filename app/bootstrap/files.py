@@ -1,5 +1,6 @@
 """Reading a seeds directory: YAML and Markdown in, records out, or every mistake in it at once."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
@@ -30,6 +31,7 @@ MARKDOWN: dict[str, type[AgentSeed | DocumentSeed | SkillSeed]] = {
 }
 KNOWN = (ACCOUNT_FILE, REPOSITORY_FILE, *MARKDOWN, "README.md")
 FRONT = "---\n"
+BOOLEAN = "tag:yaml.org,2002:bool"
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -57,6 +59,18 @@ def variables(settings: Settings) -> dict[str, str | None]:
         "REPO_BRANCH_PREFIX": settings.repo_branch_prefix,
         "WRITABLE_REPO_DIR": str(settings.writable_repo_dir) if settings.writable_repo_dir else None,
     }
+
+
+class _Loader(yaml.SafeLoader):
+    """Only `true` and `false` are truth values, as in YAML 1.2, so that `off` is a word."""
+
+    yaml_implicit_resolvers = {
+        first: [one for one in resolvers if one[0] != BOOLEAN]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_Loader.add_implicit_resolver(BOOLEAN, re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"), list("tTfF"))
 
 
 class _Reading:
@@ -115,7 +129,7 @@ class _Reading:
 
     def _converted(self, path: Path, text: str, kind: type[S]) -> S | None:
         try:
-            given = yaml.safe_load(text)
+            given = yaml.load(text, _Loader)  # noqa: S506 it is a SafeLoader
         except yaml.YAMLError as error:
             self._note(path, f"is no YAML: {error}")
             return None

@@ -46,7 +46,7 @@ WITH present (kind, key, id, version, fields) AS (
     UNION ALL
     SELECT 'agent', g.slug, g.id, g.version, jsonb_build_object(
         'name', g.name, 'role', g.role, 'description', g.description, 'soul', g.soul, 'flags', jsonb_strip_nulls(g.flags),
-        'reach', g.reach, 'profile', p.name, 'retired_at', g.retired_at,
+        'reach', g.reach, 'profile', p.name, 'capacity', g.capacity, 'retired_at', g.retired_at,
         'skills', (SELECT jsonb_agg(s.slug ORDER BY s.slug COLLATE "C") FROM agent_skills gs
                    JOIN skills s ON s.account_id = gs.account_id AND s.id = gs.skill_id
                    WHERE gs.account_id = g.account_id AND gs.agent_id = g.id))
@@ -106,13 +106,13 @@ SKILLS = Write(
 AGENTS = Write(
     "seeded_agents",
     """seeded_agents AS (
-        INSERT INTO agents (account_id, id, slug, name, role, description, soul, flags, reach, profile_id, version)
-        SELECT $1, r.id, r.key, r.name, r.role, r.description, r.soul, r.flags, r.reach, r.profile_id, 1
+        INSERT INTO agents (account_id, id, slug, name, role, description, soul, flags, reach, profile_id, capacity, version)
+        SELECT $1, r.id, r.key, r.name, r.role, r.description, r.soul, r.flags, r.reach, r.profile_id, r.capacity, 1
         FROM json_to_recordset($2::json) AS r (id uuid, key text, name text, role text, description text, soul text,
-                                               flags jsonb, reach text, profile_id uuid)
+                                               flags jsonb, reach text, profile_id uuid, capacity smallint)
         ON CONFLICT (account_id, slug) DO UPDATE
         SET name = excluded.name, role = excluded.role, description = excluded.description, soul = excluded.soul,
-            flags = excluded.flags, reach = excluded.reach, profile_id = excluded.profile_id,
+            flags = excluded.flags, reach = excluded.reach, profile_id = excluded.profile_id, capacity = excluded.capacity,
             version = agents.version + 1, updated_at = callboard_now()
         WHERE agents.id = excluded.id
         RETURNING 1
@@ -142,7 +142,10 @@ DOCUMENTS = Write(
         SET title = excluded.title, type = excluded.type, content = excluded.content,
             version = documents.version + 1, updated_at = callboard_now()
         WHERE documents.id = excluded.id
-        RETURNING 1
+        RETURNING *
+    ), seeded_versions AS (
+        INSERT INTO document_versions (account_id, document_id, version, title, content, author_kind, created_at)
+        SELECT account_id, id, version, title, content, 'system', updated_at FROM seeded_documents
     )""",
 )
 REPOSITORIES = Write(

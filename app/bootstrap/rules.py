@@ -29,6 +29,8 @@ _REMARKS = {
     Action.UPDATE: "updated, because the seed has changed",
     Action.KEEP: "kept as it is, because a person has changed, made or removed it",
 }
+# Fields that came after the first seeds were loaded, and what a row without them has.
+_ASSUMED = {"lease_seconds": 900, "open_pool": False, "evidence": "off", "duplicate_guard": True, "capacity": 1}
 _PLACE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_]\w*)(?::-([^{}]*))?\})?")
 
 
@@ -42,8 +44,8 @@ def action(wanted: str, *, loaded: str | None, present: str | None) -> Action:
 
 
 def digest(fields: Mapping[str, Any]) -> str:
-    # Empty fields do not count, so that a field added later makes no row look edited.
-    told = {name: value for name, value in fields.items() if value not in (None, "", [], {})}
+    # What is empty or assumed does not count, so that a field added later makes no row look edited.
+    told = {name: value for name, value in fields.items() if value not in (None, "", [], {}) and value != _ASSUMED.get(name)}
     return hashlib.sha256(msgspec.json.encode(told, order="deterministic")).hexdigest()
 
 
@@ -136,6 +138,7 @@ def _agent(seed: AgentSeed, soul: str, *, has_gateway: bool) -> dict[str, Any]:
         "flags": _given(seed.flags),
         "reach": "gateway" if is_gateway else "pull",
         "profile": PROFILE if is_gateway else None,
+        "capacity": seed.capacity,
         "skills": sorted(set(seed.skills)),
     }
 

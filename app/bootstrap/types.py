@@ -7,13 +7,16 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from app.accounts.types import LeaseSeconds
+from app.agents.types import Capacity
 from app.documents.types import DocumentType
 from app.kernel.types import Role
-from app.policies.types import Flags, SelfReview
+from app.policies.types import AccountPolicy, Evidence, Flags, SelfReview
 
 PROFILE = "default"
 ADAPTER = "responses"
 ACCOUNT_FILE, REPOSITORY_FILE = "account.yaml", "repository.yaml"
+SYSTEM = AccountPolicy()
 
 Slug = Annotated[
     str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*\Z", max_length=63, description="lower-case letters, digits and single hyphens")
@@ -60,6 +63,10 @@ class AccountSettingsSeed(msgspec.Struct, frozen=True, kw_only=True):
     orchestrator: Slug | None = None
     self_review: SelfReview = SelfReview.FORBID
     legacy_reviewer_fallback: bool = True
+    lease_seconds: LeaseSeconds = SYSTEM.lease_seconds
+    open_pool: bool = SYSTEM.open_pool
+    evidence: Evidence = SYSTEM.evidence
+    duplicate_guard: bool = SYSTEM.duplicate_guard
     defaults: Flags = Flags()
 
 
@@ -77,6 +84,7 @@ class AgentSeed(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     flags: Flags = Flags()
     reach: SeedReach = SeedReach.AUTO
+    capacity: Capacity = 1
     skills: list[Slug] = []
 
 

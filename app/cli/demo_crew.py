@@ -121,8 +121,9 @@ def engineer(agent: Agent, prompt: Prompt) -> str:
         return ACKNOWLEDGEMENT
     missing = [part for part in PARTS if f"Missing: {part}" in prompt.text]
     if prompt.type == "status_change" and prompt.status == "in_progress" and missing:
+        fence = agent.act(prompt, "task-claim")["lease"]["fence"]
         agent.act(prompt, "task-message", content=_note(*missing))
-        agent.act(prompt, "task-status", status="review", expected_status="in_progress")
+        agent.act(prompt, "task-status", status="review", expected_status="in_progress", fence=fence)
         return "The missing part is in the thread; it is in review again."
     return NO_REPLY
 
@@ -131,10 +132,10 @@ def _work(agent: Agent, prompt: Prompt) -> None:
     _wait_until_posted(agent, prompt)
     if not agent.is_next(prompt):
         raise Stuck(f"{agent.slug}: `next` does not name the task that it was given")
-    agent.act(prompt, "task-status", status="in_progress", expected_status="assigned")
+    fence = agent.act(prompt, "task-claim")["lease"]["fence"]
     agent.act(prompt, "task-message", content=_note(*PARTS[:2]))
     agent.attempt(prompt, "task-status", status="done", expected_status="in_progress")
-    agent.act(prompt, "task-status", status="review", expected_status="in_progress")
+    agent.act(prompt, "task-status", status="review", expected_status="in_progress", fence=fence)
 
 
 def _wait_until_posted(agent: Agent, prompt: Prompt) -> None:

@@ -128,6 +128,26 @@ def token(
 
 
 @app.command()
+def mcp(
+    url: Annotated[
+        str | None, typer.Option("--url", help="Where the board is. Default: CALLBOARD_HOST and CALLBOARD_PORT.")
+    ] = None,
+    toolset: Annotated[str | None, typer.Option("--toolset", help="More tools: tasks, documents, team or all.")] = None,
+) -> None:
+    """Connect an MCP client over standard input and output.
+
+    It passes everything on to a running board, as the agent of CALLBOARD_TOKEN.
+
+    \b
+    CALLBOARD_TOKEN=$(./callboard token demo engineer) ./callboard mcp --toolset all
+    """
+    settings = configuration.from_environment()
+    from app.cli import mcp as command
+
+    asyncio.run(command.run(settings, url, toolset))
+
+
+@app.command()
 def demo() -> None:
     """Play the whole story live with a scripted crew.
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from app.delivery import queries
+from app.delivery import handover, queries
 from app.delivery.types import (
     AuthorKind,
     DeliveryFacts,
@@ -111,6 +111,8 @@ async def context(tx: Transaction, found: Situation, *, base_url: str) -> Prompt
         orchestrator_slug=leader.slug if leader else None,
         person_to_ask=found.task["person_to_ask"] if found.task else None,
         next_statuses=_next_statuses(found),
+        handoffs=handover.left(found.task) if found.task else (),
+        evidence=account.evidence,
     )
 
 
@@ -149,6 +151,7 @@ def _task(found: Situation) -> PromptTask | None:
         due=row["due_at"],
         blocked_reason=row["blocked_reason"],
         assigned_slugs=tuple(one.slug for one in found.crew if one.is_assigned),
+        criteria=handover.criteria(row),
     )
 
 

@@ -12,6 +12,7 @@ from app.agents.types import Reach
 from app.delivery import gateway, service
 from app.delivery.answer import read_answer
 from app.delivery.gateway import SendHeaders
+from app.delivery.keeping import lease_kept
 from app.delivery.rules import should_deliver
 from app.delivery.service import Ready, Settled, Turn
 from app.delivery.types import AfterSilence, AuthorKind, DeliveryFacts, FailureClass, GatewayError, ParsedAnswer, Skip
@@ -136,10 +137,10 @@ async def _answer(attempt: Attempt, ready: Ready, resources: Resources) -> Parse
         raise Failed(
             ErrorClass.UNAVAILABLE, "no gateway is set: OPENCLAW_GATEWAY_URL is empty and the agent's profile names none"
         )
+    headers = _headers(attempt, ready)
     try:
-        raw = await gateway.send(
-            resources.http, endpoint=endpoint, body=ready.request, headers=_headers(attempt, ready), now=clock.now()
-        )
+        async with lease_kept(attempt, ready):
+            raw = await gateway.send(resources.http, endpoint=endpoint, body=ready.request, headers=headers, now=clock.now())
         parsed = read_answer(raw)
     except GatewayError as error:
         raise Failed(ERRORS[error.failure], f"{error.failure}: {error.message}", retry_after=error.retry_after) from None

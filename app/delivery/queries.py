@@ -1,6 +1,8 @@
 """SQL of deliveries."""
 
 from app.kernel.writes import Write
+from app.tasks.queries.evidence import CRITERIA_FIELDS
+from app.tasks.queries.handoffs import BRIEFED_FIELDS
 
 # The notification is locked, so that one attempt settles it; an attempt that was fenced out finds nothing.
 NOTIFICATION = """
@@ -8,7 +10,9 @@ SELECT n.id, n.type, n.task_id, n.message_id, n.actor_kind, n.actor_id, n.status
     n.depth, n.state,
     a.id AS agent_id, a.slug, a.name, a.role, a.retired_at, s.key AS session_key, p.adapter, p.url AS profile_url,
     c.name AS account_name, c.settings::text AS settings, callboard_now() AS now,
-    d.request, d.sends, d.silences, d.answer, d.answer_status, d.answer_type
+    d.request, d.sends, d.silences, d.answer, d.answer_status, d.answer_type,
+    (SELECT extract(epoch FROM t.lease_until - callboard_now())::float8 FROM tasks t
+     WHERE t.account_id = $1 AND t.id = n.task_id AND t.lease_agent_id = n.recipient_id) AS lease_left
 FROM notifications n
 JOIN accounts c ON c.id = n.account_id
 JOIN agents a ON a.account_id = n.account_id AND a.id = n.recipient_id
@@ -19,6 +23,7 @@ LEFT JOIN deliveries d ON d.account_id = n.account_id AND d.notification_id = n.
 WHERE n.account_id = $1 AND n.id = $2
 FOR UPDATE OF n
 """
+RUNS = "SELECT true FROM runtime_commands WHERE account_id = $1 AND id = $2 AND attempt = $3 AND state = 'running'"
 CREW = """
 SELECT a.id, a.slug, a.name, a.role, a.flags::text AS flags, a.reach AS kind, coalesce(x.is_assigned, false) AS is_assigned,
     coalesce(x.has_acted, false) AS has_acted, s.principal_id IS NOT NULL AS is_subscribed
@@ -29,13 +34,14 @@ LEFT JOIN (SELECT agent_id, bool_or(removed_at IS NULL) AS is_assigned, bool_or(
 LEFT JOIN task_subscribers s ON s.account_id = $1 AND s.task_id = $2 AND s.principal_id = a.id
 WHERE a.account_id = $1 AND a.retired_at IS NULL ORDER BY a.slug
 """
-TASK = """
+TASK = f"""
 SELECT t.id, t.title, t.description, t.status, t.priority, t.labels, t.due_at, t.blocked_reason, t.version, t.is_coordination,
     (SELECT p.name FROM people p WHERE p.account_id = $1 AND p.removed_at IS NULL AND p.id = coalesce(
         (SELECT m.author_id FROM messages m WHERE m.account_id = $1 AND m.task_id = $2 AND m.author_kind = 'person'
          ORDER BY m.id DESC LIMIT 1),
         CASE WHEN t.created_by_kind = 'person' THEN t.created_by_id END)) AS person_to_ask,
-    (SELECT count(*) FROM messages m WHERE m.account_id = $1 AND m.task_id = $2) AS messages
+    (SELECT count(*) FROM messages m WHERE m.account_id = $1 AND m.task_id = $2) AS messages,
+    {BRIEFED_FIELDS}, {CRITERIA_FIELDS}
 FROM tasks t WHERE t.account_id = $1 AND t.id = $2
 """
 THREAD = """

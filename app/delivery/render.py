@@ -10,7 +10,16 @@ from jinja2 import FileSystemLoader, StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.delivery.fence import TooLarge, Vault, fence, inline
-from app.delivery.types import MentionableAgent, Prompt, PromptContext, PromptMessage, PromptTask, RepositoryFacts
+from app.delivery.types import (
+    MentionableAgent,
+    Prompt,
+    PromptContext,
+    PromptCriterion,
+    PromptHandoff,
+    PromptMessage,
+    PromptTask,
+    RepositoryFacts,
+)
 from app.tasks.types import TaskStatus
 
 BODY_LIMIT = 15_000
@@ -20,6 +29,10 @@ THREAD_LENGTH = 25
 THREAD_MESSAGE_LIMIT = 1_500
 MENTIONABLE_LENGTH = 25
 LABELS_LENGTH = 20
+CRITERION_LIMIT = 500
+CRITERIA_LENGTH = 30
+HANDOFF_LIMIT = 10_000
+HANDOFFS_LENGTH = 3
 NAME_LIMIT = 120
 PROMPT_LIMIT = 200_000
 
@@ -128,6 +141,8 @@ def _view(context: PromptContext, *, outside: _Outside) -> View:
         },
         "message": outside.message(context.message, limit=BODY_LIMIT) if context.message else None,
         "task": _task(context.task, outside=outside) if context.task else None,
+        "handoffs": [_handoff(one, outside=outside) for one in context.handoffs[:HANDOFFS_LENGTH]],
+        "evidence": context.evidence.value,
         "thread": _thread(context, outside=outside),
         "repository": _repository(context.repository or RepositoryFacts(), outside=outside),
         "briefing": outside.block(context.briefing, label="briefing document"),
@@ -174,7 +189,24 @@ def _task(task: PromptTask, *, outside: _Outside) -> View:
         "labels": outside.shorts(task.labels[:LABELS_LENGTH]),
         "assigned": outside.shorts(task.assigned_slugs),
         "description": outside.block(task.description, label="task description"),
+        "criteria": [_criterion(one, outside=outside) for one in task.criteria[:CRITERIA_LENGTH]],
     }
+
+
+def _criterion(one: PromptCriterion, *, outside: _Outside) -> View:
+    is_met = "met" if one.is_met else "not met"
+    verdict = f"{is_met}, {one.verdict.value.replace('_', ' ')}" if one.verdict else "no verdict yet"
+    return {"position": one.position, "text": outside.short(one.text, CRITERION_LIMIT), "verdict": verdict}
+
+
+def _handoff(one: PromptHandoff, *, outside: _Outside) -> str | None:
+    lines: list[str] = []
+    for heading, said in one.parts:
+        lines += [f"{heading}:", *(f"- {line}" for line in said)] if heading else said
+    label = (
+        f"{one.kind.value} handoff by {one.author_kind} {inline(one.author_name, NAME_LIMIT)}, {one.at.isoformat(' ', 'seconds')}"
+    )
+    return outside.block("\n".join(lines), label=label, limit=HANDOFF_LIMIT)
 
 
 def _thread(context: PromptContext, *, outside: _Outside) -> View:

@@ -48,6 +48,8 @@ def _by_type(facts: DeliveryFacts) -> DeliveryDecision:
             return _response_request(facts)
         case NotificationType.STATUS_CHANGE:
             return _status_change(facts)
+        case NotificationType.READY:
+            return _ready(facts)
         case NotificationType.THREAD_UPDATE:
             return _thread_update(facts)
         case _:
@@ -56,7 +58,7 @@ def _by_type(facts: DeliveryFacts) -> DeliveryDecision:
 
 def _refused_for_any_type(facts: DeliveryFacts, *, depth_limit: int) -> DeliveryReason | None:
     by_person = facts.author_kind is AuthorKind.PERSON
-    if facts.author_is_recipient and facts.type is not NotificationType.ASSIGNMENT:
+    if facts.author_is_recipient and facts.type not in {NotificationType.ASSIGNMENT, NotificationType.READY}:
         return DeliveryReason.OWN_MESSAGE if _is_message(facts.type) else DeliveryReason.OWN_CHANGE
     if facts.task_status is TaskStatus.ARCHIVED and not (by_person and facts.type is NotificationType.MENTION):
         return DeliveryReason.TASK_ARCHIVED
@@ -69,7 +71,7 @@ def _refused_for_any_type(facts: DeliveryFacts, *, depth_limit: int) -> Delivery
 
 
 def _is_message(notification: NotificationType) -> bool:
-    return notification not in {NotificationType.ASSIGNMENT, NotificationType.STATUS_CHANGE}
+    return notification not in {NotificationType.ASSIGNMENT, NotificationType.STATUS_CHANGE, NotificationType.READY}
 
 
 def _assignment(facts: DeliveryFacts) -> DeliveryDecision:
@@ -92,6 +94,14 @@ def _response_request(facts: DeliveryFacts) -> DeliveryDecision:
     if facts.author_kind is not AuthorKind.PERSON and facts.task_status is TaskStatus.DONE:
         return Skip(DeliveryReason.TASK_DONE)
     return Deliver(DeliveryReason.ASKED)
+
+
+def _ready(facts: DeliveryFacts) -> DeliveryDecision:
+    if facts.task_status is TaskStatus.DONE:
+        return Skip(DeliveryReason.TASK_DONE)
+    if facts.recipient_is_assigned or facts.recipient_is_orchestrator:
+        return Deliver(DeliveryReason.READY)
+    return Skip(DeliveryReason.NO_LONGER_ASSIGNED)
 
 
 def _status_change(facts: DeliveryFacts) -> DeliveryDecision:

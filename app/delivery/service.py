@@ -18,6 +18,8 @@ from app.kernel.types import ActorKind, Principal
 from app.messages import service as messages
 from app.notifications import queries as notifications
 from app.notifications.types import NotificationState, NotificationType
+from app.policies.types import AccountPolicy
+from app.tasks.renewing import first_after
 
 MESSAGE_LIMIT = 100_000
 AGENT_RETIRED = "agent_retired"
@@ -37,7 +39,10 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """A frozen request; `answer` is what the gateway already said to it, if a worker died after hearing it."""
+    """A frozen request; `answer` is what the gateway already said to it, if a worker died after hearing it.
+
+    `renew_after` is how long the recipient's lease on the task does without being renewed.
+    """
 
     notification_id: UUID
     account_id: UUID
@@ -53,6 +58,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     depth: int
     wanted: bool
     answer: RawAnswer | None
+    renew_after: float
 
 
 async def prepare(tx: Transaction, turn: Turn, *, base_url: str, token: Callable[[], str]) -> Settled | Ready:
@@ -94,6 +100,7 @@ async def _frozen(
 
 
 def _ready(tx: Transaction, row: Any, request: bytes) -> Ready:
+    account = msgspec.json.decode(row["settings"], type=AccountPolicy)
     heard = RawAnswer(row["answer_status"], row["answer_type"], row["answer"]) if row["answer"] is not None else None
     return Ready(
         notification_id=row["id"],
@@ -110,6 +117,7 @@ def _ready(tx: Transaction, row: Any, request: bytes) -> Ready:
         depth=row["depth"],
         wanted=wants_answer(NotificationType(row["type"]), author_kind=AuthorKind(row["actor_kind"])),
         answer=heard,
+        renew_after=first_after(lease_seconds=account.lease_seconds, left=row["lease_left"]),
     )
 
 

@@ -7,7 +7,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from app.notifications.types import NotificationType
-from app.tasks.types import TaskStatus
+from app.policies.types import Evidence
+from app.tasks.types import HandoffKind, TaskStatus, Verdict
 
 
 class AuthorKind(StrEnum):
@@ -33,6 +34,25 @@ class PromptNotification:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromptCriterion:
+    position: int
+    text: str
+    verdict: Verdict | None = None
+    is_met: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptHandoff:
+    """What a holder or a reviewer left; `parts` are its headings, each with its lines."""
+
+    kind: HandoffKind
+    author_kind: AuthorKind
+    author_name: str
+    at: datetime
+    parts: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PromptTask:
     id: UUID
     title: str
@@ -44,6 +64,7 @@ class PromptTask:
     due: date | datetime | None = None
     blocked_reason: str | None = None
     assigned_slugs: tuple[str, ...] = ()
+    criteria: tuple[PromptCriterion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +117,8 @@ class PromptContext:
     orchestrator_slug: str | None = None
     person_to_ask: str | None = None
     next_statuses: tuple[TaskStatus, ...] = ()
+    handoffs: tuple[PromptHandoff, ...] = ()
+    evidence: Evidence = Evidence.OFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +136,7 @@ class DeliveryReason(StrEnum):
     """Why a notification woke its agent, or did not; stored on the notification."""
 
     ASSIGNED = "assigned"
+    READY = "ready"
     MENTIONED = "mentioned"
     ASKED = "asked"
     PERSON_WROTE = "person_wrote"

@@ -15,6 +15,8 @@ class Document(SQLModel, table=True):
     __tablename__ = "documents"
     __table_args__ = (
         tenant_key("task_id", "tasks", name="documents_task_fkey"),
+        Index("documents_task_idx", "account_id", "task_id", postgresql_where=text("task_id IS NOT NULL")),
+        Index("documents_newest_idx", "account_id", "updated_at", "id"),
         Index("documents_slug_idx", "account_id", "slug", unique=True, postgresql_where=text("deleted_at IS NULL")),
     )
 
@@ -31,3 +33,19 @@ class Document(SQLModel, table=True):
     created_at: datetime = Field(sa_column=at_column())
     updated_at: datetime = Field(sa_column=at_column())
     deleted_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+
+
+class DocumentVersion(SQLModel, table=True):
+    """A document as one write left it."""
+
+    __tablename__ = "document_versions"
+    __table_args__ = (tenant_key("document_id", "documents", name="document_versions_document_fkey"),)
+
+    account_id: UUID = Field(primary_key=True)
+    document_id: UUID = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    title: str
+    content: str
+    author_kind: ActorKind = Field(sa_column=enum_column(ActorKind, name="document_versions_author_kind_check"))
+    author_id: UUID | None = None
+    created_at: datetime = Field(sa_column=at_column())

@@ -29,4 +29,12 @@ WHERE account_id = $1 AND entity_kind = $2 AND entity_id = $3 AND seq > $4
 ORDER BY seq LIMIT $5
 """
 
+NEWEST_OF_ENTITY = """
+SELECT seq, event_id, type, entity_kind, entity_id, sequence, actor_kind, actor_id, source, cause_id, depth, request_id,
+       correlation_id, payload, schema_version, at
+FROM events
+WHERE account_id = $1 AND entity_kind = $2 AND entity_id = $3
+ORDER BY seq DESC LIMIT $4
+"""
+
 PULSES = "SELECT account_id, last_seq FROM event_counters WHERE account_id = ANY($1)"

@@ -24,6 +24,11 @@ async def of_entity(tx: Transaction, *, kind: str, entity_id: UUID, seq: int, li
     return _page(tx, rows, seq=seq, size=size)
 
 
+async def newest_of_entity(tx: Transaction, *, kind: str, entity_id: UUID, size: int) -> list[EventView]:
+    rows = await tx.rows(queries.NEWEST_OF_ENTITY, tx.account_id, kind, entity_id, size)
+    return [_view(row, tx.account_id) for row in rows]
+
+
 def _page(tx: Transaction, rows: list[Any], *, seq: int, size: int) -> Page:
     items = [_view(row, tx.account_id) for row in rows]
     return Page(items=items, next_cursor=str(items[-1].seq if items else seq), limit=size)

@@ -4,14 +4,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from uuid import UUID
 
-import msgspec
 from litestar import Request, Response
 from litestar.datastructures import State
+from litestar.types import Receive
 
-from app.kernel import idempotency
-from app.kernel.db import BUSY, Database, retried
-from app.kernel.errors import Missing, Overloaded, Unauthenticated
+from app.kernel.db import Database
+from app.kernel.errors import Missing, Unauthenticated
 from app.kernel.idempotency import Stored
+from app.kernel.once import Ask, encoded, perform
 from app.kernel.transaction import Transaction
 from app.kernel.types import Origin, Principal
 from app.kernel.wire import Body, View, decode
@@ -21,7 +21,6 @@ Call = Request[Any, Any, State]
 JSON = "application/json"
 NO_STORE = {"Cache-Control": "no-store"}
 CREATED = 201
-_encoder = msgspec.json.Encoder()
 
 
 class Board:
@@ -59,6 +58,12 @@ def origin(request: Call) -> Origin:
     return call
 
 
+async def gone(receive: Receive) -> None:
+    """Wait until the client goes away; whoever asks has read the body."""
+    while (await receive())["type"] != "http.disconnect":
+        continue
+
+
 def identity(text: str, *, kind: str) -> UUID:
     """An id from a path; what is no id is absent like any other."""
     try:
@@ -87,32 +92,16 @@ async def mutate(
     principal = await caller(request, action)
     raw = await request.body()
     body = decode(raw, kind)
-    key = request.headers.get("idempotency-key")
     verb = f"{request.method} {request.url.path}"
-    call = idempotency.once(principal, verb=verb, key=key, asked=raw) if key is not None else None
+    ask = Ask(principal=principal, origin=origin(request), verb=verb, raw=raw, key=request.headers.get("idempotency-key"))
+    stored, is_replay = await perform(board(request).database, ask, lambda tx: act(tx, principal, body), status=status)
+    return given(stored, is_replay=is_replay)
 
-    async def attempt() -> tuple[Stored, bool]:
-        async with board(request).database.transaction(principal.account_id, origin=origin(request)) as tx:
-            if call and (stored := await idempotency.begin(tx, call)):
-                return stored, True
-            view = await act(tx, principal, body)
-            stored = Stored(status, _encoder.encode(view)) if view is not None else Stored(204, b"")
-            if call:
-                idempotency.store(tx, call, Stored(stored.status, _encoder.encode(without_secrets(view)) if view else b""))
-            return stored, False
 
-    try:
-        stored, is_replay = await retried(attempt)
-    except BUSY as error:
-        raise Overloaded("other calls change the same rows; try again") from error
+def given(stored: Stored, *, is_replay: bool) -> Response[bytes]:
     headers = {"Idempotent-Replayed": "true"} if is_replay else {}
     return Response(stored.answer, status_code=stored.status, media_type=JSON, headers=NO_STORE | headers)
 
 
-def without_secrets(view: View) -> View:
-    """The answer as it may be kept: a token is shown once and never stored."""
-    return msgspec.structs.replace(view, token=None) if getattr(view, "token", None) else view
-
-
 def answered(view: Any, *, headers: dict[str, str] | None = None) -> Response[bytes]:
-    return Response(_encoder.encode(view), media_type=JSON, headers=NO_STORE | (headers or {}))
+    return Response(encoded(view), media_type=JSON, headers=NO_STORE | (headers or {}))

@@ -30,6 +30,7 @@ FRAMEWORK_CODES = {
     429: Code.RATE_LIMITED,
     503: Code.OVERLOADED,
 }
+DEFECT = "something went wrong here; the log knows this request id"
 log = structlog.get_logger()
 
 
@@ -83,9 +84,7 @@ def on_framework(request: Request[Any, Any, Any], error: FrameworkError) -> Resp
 
 def on_defect(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     log.error("internal", path=request.url.path, exc_info=error)
-    return _rendered(
-        request, Code.INTERNAL, "something went wrong here; the log knows this request id", {}, status=500, headers={}
-    )
+    return _rendered(request, Code.INTERNAL, DEFECT, {}, status=500, headers={})
 
 
 def _rendered(
@@ -94,8 +93,21 @@ def _rendered(
     call: Origin = request.scope["state"]["origin"]
     if PROBLEM in request.headers.get("accept", ""):
         problem = {"type": f"urn:callboard:error:{code}", "title": code.replace("_", " "), "status": status, "detail": message}
-        content = problem | {"code": code, "details": details, "request_id": call.request_id}
-        return Response(msgspec.json.encode(content), status_code=status, media_type=PROBLEM, headers=headers)
+        problem |= {"code": code, "details": details, "request_id": call.request_id}
+        return Response(msgspec.json.encode(problem), status_code=status, media_type=PROBLEM, headers=headers)
+    body = msgspec.json.encode(content(code, message, details, call))
+    return Response(body, status_code=status, media_type="application/json", headers=headers)
+
+
+def content(code: Code, message: str, details: dict[str, object], call: Origin) -> dict[str, Any]:
+    """What every answer that is no success says, on every transport."""
     error = {"contract_version": "v1", "code": code, "message": message, "details": details, "request_id": call.request_id}
-    content = {"ok": False, "error": error, "correlation_id": call.correlation_id}
-    return Response(msgspec.json.encode(content), status_code=status, media_type="application/json", headers=headers)
+    return {"ok": False, "error": error, "correlation_id": call.correlation_id}
+
+
+def refused(error: Exception, call: Origin) -> tuple[int, dict[str, Any]]:
+    """Status and content of a refusal or a defect where no route makes the answer; a defect is logged."""
+    if isinstance(error, CallboardError):
+        return STATUS[error.code], content(error.code, error.message, error.details, call)
+    log.error("internal", request_id=call.request_id, exc_info=error)
+    return STATUS[Code.INTERNAL], content(Code.INTERNAL, DEFECT, {}, call)

@@ -13,6 +13,13 @@ class Code(StrEnum):
     INVALID_TRANSITION = "invalid_transition"
     VERSION_CONFLICT = "version_conflict"
     DUPLICATE = "duplicate"
+    POSSIBLE_DUPLICATE = "possible_duplicate"
+    LEASE_LOST = "lease_lost"
+    LEASE_REQUIRED = "lease_required"
+    HELD = "held"
+    DEPENDENCY_OPEN = "dependency_open"
+    DEPENDENCY_ARCHIVED = "dependency_archived"
+    DEPENDENCY_CYCLE = "dependency_cycle"
     ORCHESTRATOR_IN_USE = "orchestrator_in_use"
     IDEMPOTENCY_IN_FLIGHT = "idempotency_in_flight"
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
@@ -35,6 +42,13 @@ STATUS: dict[Code, int] = {
     Code.INVALID_TRANSITION: 409,
     Code.VERSION_CONFLICT: 409,
     Code.DUPLICATE: 409,
+    Code.POSSIBLE_DUPLICATE: 409,
+    Code.LEASE_LOST: 409,
+    Code.LEASE_REQUIRED: 409,
+    Code.HELD: 409,
+    Code.DEPENDENCY_OPEN: 409,
+    Code.DEPENDENCY_ARCHIVED: 409,
+    Code.DEPENDENCY_CYCLE: 409,
     Code.ORCHESTRATOR_IN_USE: 409,
     Code.IDEMPOTENCY_IN_FLIGHT: 409,
     Code.IDEMPOTENCY_MISMATCH: 422,
@@ -102,6 +116,34 @@ class VersionConflict(CallboardError):
 
 class Duplicate(CallboardError):
     code = Code.DUPLICATE
+
+
+class PossibleDuplicate(CallboardError):
+    code = Code.POSSIBLE_DUPLICATE
+
+
+class LeaseLost(CallboardError):
+    code = Code.LEASE_LOST
+
+
+class LeaseRequired(CallboardError):
+    code = Code.LEASE_REQUIRED
+
+
+class Held(CallboardError):
+    code = Code.HELD
+
+
+class DependencyOpen(CallboardError):
+    code = Code.DEPENDENCY_OPEN
+
+
+class DependencyArchived(CallboardError):
+    code = Code.DEPENDENCY_ARCHIVED
+
+
+class DependencyCycle(CallboardError):
+    code = Code.DEPENDENCY_CYCLE
 
 
 class OrchestratorInUse(CallboardError):

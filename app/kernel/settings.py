@@ -89,6 +89,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Http | None,
         Meta(title="CALLBOARD_PUBLIC_URL", description="Where agents and people reach the board; unset: the listening address."),
     ] = None
+    token: Annotated[
+        str | None,
+        Meta(title="CALLBOARD_TOKEN", description="The agent's token that `./callboard mcp` uses.", extra={"secret": True}),
+    ] = None
     workers: Annotated[int, Meta(title="CALLBOARD_WORKERS", description="API processes.", ge=1, le=64)] = 1
     worker_processes: Annotated[
         int,
@@ -125,7 +129,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: Annotated[
         int,
         Meta(title="CALLBOARD_MAX_BODY_BYTES", description="The largest request body.", ge=1024, le=104_857_600),
-    ] = 1_048_576
+    ] = 12_582_912  # the longest document, however its characters are escaped
 
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"

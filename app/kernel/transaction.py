@@ -48,6 +48,11 @@ class Transaction:
             return row
         return await self.row(sql, *arguments)
 
+    async def fresh_rows(self, sql: str, *arguments: object) -> list[Any]:
+        """The same for several rows."""
+        rows = await self.rows(sql, *arguments)
+        return rows if all(row["is_fresh"] for row in rows) else await self.rows(sql, *arguments)
+
     def write(self, write: Write, *arguments: object, expect: int | None = None) -> None:
         """Add a write to this transaction's one statement; fewer rows than expected undo everything as Fenced."""
         if write in self._writes:

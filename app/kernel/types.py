@@ -29,6 +29,12 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     role: Role | None = None
     scopes: frozenset[str] = frozenset()
     token_id: UUID | None = None
+    session_id: UUID | None = None
+
+
+def the_board(account_id: UUID) -> Principal:
+    """The board itself, when it moves a card that nobody asked it to move."""
+    return Principal(kind=ActorKind.SYSTEM, id=UUID(int=0), account_id=account_id, name="Callboard")
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):

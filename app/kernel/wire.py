@@ -13,7 +13,8 @@ T = TypeVar("T")
 
 LIMIT_DEFAULT = 50
 LIMIT_MOST = 200
-Slug = Annotated[str, Meta(min_length=1, max_length=63, pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+# Python's `$` also stands before a last newline.
+Slug = Annotated[str, Meta(min_length=1, max_length=63, pattern=r"^[a-z0-9][a-z0-9_-]*$(?!\n)")]
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -30,9 +31,9 @@ class Page(View):
     limit: int = LIMIT_DEFAULT
 
 
-def clamped(limit: int | None) -> int:
+def clamped(limit: int | None, *, default: int = LIMIT_DEFAULT, most: int = LIMIT_MOST) -> int:
     """The page size that is served for the one that was asked; the answer reports it."""
-    return LIMIT_DEFAULT if limit is None else max(1, min(limit, LIMIT_MOST))
+    return default if limit is None else max(1, min(limit, most))
 
 
 _decoders: dict[object, msgspec.json.Decoder[Any]] = {}

@@ -1,15 +1,28 @@
-"""Whom a message calls: every `@slug` that is spoken, not quoted and not code."""
+"""Whom a message calls: every `@slug` that is spoken, not quoted and not code. When somebody is asked again."""
 
 import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from app.messages.types import Earlier, Suppression
 
 SLUG_MOST = 63
+PATIENCE = timedelta(hours=4)
 
 # No pattern here can match one place in two ways, so time grows with the length of the text alone.
 _MENTION = re.compile(r"(?<![\w./@])@([A-Za-z0-9][A-Za-z0-9_-]*+)(?!\w)")
 _FENCE = re.compile(r"\s*+(?:(?:[-*+]|\d{1,9}[.)])\s++)?(`{3,}+|~{3,}+)(.*)")
 _TICKS = re.compile(r"`+")
 _ADDRESS = re.compile(r"://\S*")
+
+
+def suppression(earlier: Earlier | None, *, now: datetime) -> Suppression | None:
+    """Why nobody is asked again yet: an answer frees the way, and so does time since the request arrived or was made."""
+    if earlier is None or earlier.is_answered:
+        return None
+    if now - (earlier.arrived_at or earlier.asked_at) >= PATIENCE:
+        return None
+    return Suppression.UNDELIVERED if earlier.arrived_at is None else Suppression.UNANSWERED
 
 
 def mentions(content: str) -> tuple[str, ...]:

@@ -1,12 +1,22 @@
 """The wire shapes of a thread."""
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
+from msgspec import Meta
+
+from app.events.schemas import EventView
 from app.kernel.types import ActorKind
 from app.kernel.wire import Body, View
-from app.messages.types import Content
+from app.messages.types import Content, Request, Suppression
 from app.tasks.schemas import TaskView
+from app.tasks.schemas.evidence import CriterionView
+from app.tasks.schemas.graph import GraphView
+from app.tasks.schemas.handoffs import HandoffView
+from app.tasks.schemas.vcs import VcsRefView
+
+Recipients = Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(min_length=1, max_length=10)]
 
 
 class NewMessage(Body):
@@ -33,11 +43,73 @@ class MessageView(View):
 
 
 class LoadedTask(View):
-    """A card with the newest part of its thread, oldest first."""
+    """A card with the newest part of its thread, oldest first; `session_key` is the caller's own on the task.
+
+    `handoffs` are what the last holders and reviewers left, newest first; `vcs_refs` the newest, in their order.
+    """
 
     task: TaskView
     thread: list[MessageView]
     omitted: int
+    handoffs: list[HandoffView]
+    criteria: list[CriterionView]
+    vcs_refs: list[VcsRefView]
+    graph: GraphView
+    session_key: str | None = None
+
+
+class AgentThread(Body):
+    """`cursor` is the `next_cursor` of the page before."""
+
+    task_id: UUID
+    limit: int | None = None
+    cursor: UUID | None = None
+
+
+class AgentHistory(Body):
+    task_id: UUID
+    message_limit: int | None = None
+    event_limit: int | None = None
+
+
+class HistoryView(View):
+    """Messages oldest first, events newest first, each at most as many as its limit says."""
+
+    task: TaskView
+    messages: list[MessageView]
+    events: list[EventView]
+    message_limit: int
+    event_limit: int
+
+
+class ResponseRequest(Body):
+    """Each of these agents is notified once, until it answered or four hours passed."""
+
+    recipient_slugs: Recipients
+    message: Request
+
+
+class AgentResponseRequest(Body):
+    task_id: UUID
+    recipient_slugs: Recipients
+    message: Request
+
+
+class AskedView(View):
+    slug: str
+    notification_id: UUID
+
+
+class SuppressedView(View):
+    """Somebody who was asked before; `undelivered` has not heard of it yet, `unanswered` has."""
+
+    slug: str
+    reason: Suppression
+
+
+class RequestsView(View):
+    created: list[AskedView]
+    suppressed: list[SuppressedView]
 
 
 class MessagePage(View):

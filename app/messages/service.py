@@ -17,9 +17,11 @@ from app.messages.types import MessagePosted
 from app.policies import service as policies
 from app.policies.capabilities import effective
 from app.policies.types import Action, Flag
-from app.tasks import reading, scenes
+from app.tasks import graph, handoffs, hints, reading, scenes
 from app.tasks.assigning import kind_of, subscribe
-from app.tasks.service import depth_of
+from app.tasks.changes import depth_of
+from app.tasks.schemas.evidence import CriterionView
+from app.tasks.schemas.vcs import VcsRefView
 from app.tasks.types import Card, Scene
 
 NEWEST_ID = UUID(int=2**128 - 1)
@@ -128,13 +130,23 @@ async def thread(tx: Transaction, task_id: UUID, *, limit: int | None, before: U
     return Page(items=items, next_cursor=str(items[-1].id) if len(rows) > size else None, limit=size)
 
 
-async def load(tx: Transaction, task_id: UUID, *, limit: int) -> LoadedTask:
-    """A card with the newest messages of its thread, oldest first."""
+async def load(tx: Transaction, principal: Principal, task_id: UUID, *, limit: int) -> LoadedTask:
+    """A card with all that hangs on it and the newest messages of its thread, oldest first."""
     size = min(limit, LIMIT_MOST)
-    task = await reading.one(tx, task_id)
+    row = await tx.row(queries.LOADED, tx.account_id, task_id, principal.id, *scenes.NOBODY_ELSE)
+    if row is None:
+        raise Missing.thing("task", task_id)
     rows = await tx.rows(queries.NEWEST, tx.account_id, task_id, NEWEST_ID, size)
-    total = await tx.value(queries.COUNT, tx.account_id, task_id) if len(rows) == size else len(rows)
-    return LoadedTask(task=task, thread=[view(row) for row in reversed(rows)], omitted=total - len(rows))
+    return LoadedTask(
+        task=hints.shown(principal, scenes.card(row), scenes.scene(row)),
+        thread=[view(one) for one in reversed(rows)],
+        omitted=row["total"] - len(rows),
+        session_key=row["session_key"],
+        handoffs=handoffs.shown(row["handoffs"]),
+        criteria=scenes.read_json(row["verdicts"], list[CriterionView]),
+        vcs_refs=scenes.read_json(row["vcs_refs"], list[VcsRefView]),
+        graph=await graph.around(tx, task_id),
+    )
 
 
 def view(row: Any) -> MessageView:

@@ -2,10 +2,21 @@
 
 from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
-from app.messages import service
-from app.messages.schemas import AgentMessage, LoadedTask, MessageView
+from app.kernel.wire import Page
+from app.messages import requests, service, threads
+from app.messages.schemas import (
+    AgentHistory,
+    AgentMessage,
+    AgentResponseRequest,
+    AgentThread,
+    HistoryView,
+    LoadedTask,
+    MessagePage,
+    MessageView,
+    RequestsView,
+)
 from app.policies.types import Action
-from app.policies.verbs import Verb
+from app.policies.verbs import Toolset, Verb
 from app.tasks.schemas import AgentTask
 
 
@@ -14,8 +25,19 @@ async def post(tx: Transaction, principal: Principal, body: AgentMessage) -> Mes
 
 
 async def load(tx: Transaction, principal: Principal, body: AgentTask) -> LoadedTask:
-    _ = principal
-    return await service.load(tx, body.task_id, limit=body.message_limit)
+    return await service.load(tx, principal, body.task_id, limit=body.message_limit)
+
+
+async def thread(tx: Transaction, principal: Principal, body: AgentThread) -> Page:
+    return await threads.oldest_first(tx, principal, body)
+
+
+async def history(tx: Transaction, _principal: Principal, body: AgentHistory) -> HistoryView:
+    return await threads.history(tx, body)
+
+
+async def ask(tx: Transaction, principal: Principal, body: AgentResponseRequest) -> RequestsView:
+    return await requests.ask(tx, principal, body.task_id, slugs=body.recipient_slugs, message=body.message)
 
 
 VERBS = (
@@ -26,6 +48,7 @@ VERBS = (
         body=AgentMessage,
         view=MessageView,
         act=post,
+        toolset=Toolset.CORE,
         status=201,
     ),
     Verb(
@@ -35,5 +58,34 @@ VERBS = (
         body=AgentTask,
         view=LoadedTask,
         act=load,
+        toolset=Toolset.CORE,
+        reads=True,
+    ),
+    Verb(
+        name="task-thread",
+        summary="A page of a task's thread, oldest first; for the orchestrator.",
+        action=Action.TASK_SURVEY,
+        body=AgentThread,
+        view=MessagePage,
+        act=thread,
+        reads=True,
+    ),
+    Verb(
+        name="task-history",
+        summary="Read a task with what was said and what happened on it.",
+        action=Action.TASK_READ,
+        body=AgentHistory,
+        view=HistoryView,
+        act=history,
+        reads=True,
+    ),
+    Verb(
+        name="response-request",
+        summary="Ask agents for an answer on a task; each is notified.",
+        action=Action.AGENTS_MENTION,
+        body=AgentResponseRequest,
+        view=RequestsView,
+        act=ask,
+        toolset=Toolset.TEAM,
     ),
 )

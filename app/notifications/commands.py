@@ -7,10 +7,10 @@ from app.kernel.ids import new_id
 from app.kernel.transaction import Subscribers, Transaction
 from app.kernel.types import ActorKind
 from app.kernel.wake import BOARD
-from app.messages.types import MessagePosted
+from app.messages.types import MessagePosted, ResponseRequested
 from app.notifications import queries, rules
 from app.notifications.types import Notice, NotificationQueued, NotificationType
-from app.tasks.types import Happening, TaskAssigned, TaskCreated, TaskMoved
+from app.tasks.types import Happening, TaskAssigned, TaskCreated, TaskDelayed, TaskMoved, TaskReady, Tie
 
 BODY_LIMIT = 2_000
 
@@ -21,22 +21,37 @@ async def on_creation(tx: Transaction, happened: TaskCreated) -> None:
 
 async def on_assignment(tx: Transaction, happened: TaskAssigned) -> None:
     start = happened.start if happened.start is not happened.card.status else None
-    await _tell(tx, happened, rules.of_assignment(happened), body="", start=start)
+    await _tell(tx, happened, rules.of_assignment(happened), body=happened.reason or "", start=start)
 
 
 async def on_move(tx: Transaction, happened: TaskMoved) -> None:
     await _tell(tx, happened, rules.of_move(happened), body=happened.reason or "", start=happened.start)
 
 
+async def on_ready(tx: Transaction, happened: TaskReady) -> None:
+    await _tell(tx, happened, rules.of_ready(happened), body="")
+
+
+async def on_delayed(tx: Transaction, happened: TaskDelayed) -> None:
+    await _tell(tx, happened, rules.of_delayed(happened), body="\n".join(happened.others)[:BODY_LIMIT])
+
+
 async def on_message(tx: Transaction, happened: MessagePosted) -> None:
     await _tell(tx, happened, rules.of_message(happened), body=happened.content[:BODY_LIMIT], message_id=happened.message_id)
+
+
+async def on_request(tx: Transaction, happened: ResponseRequested) -> None:
+    await _tell(tx, happened, rules.of_request(happened), body=happened.message)
 
 
 SUBSCRIPTIONS: Subscribers = {
     TaskCreated: [on_creation],
     TaskAssigned: [on_assignment],
     TaskMoved: [on_move],
+    TaskReady: [on_ready],
+    TaskDelayed: [on_delayed],
     MessagePosted: [on_message],
+    ResponseRequested: [on_request],
 }
 
 
@@ -45,11 +60,11 @@ async def _tell(
 ) -> None:
     for (kind, recipient), type_ in told.items():
         notice = Notice(
-            id=new_id(),
+            id=_id(happened, recipient),
             type=type_,
             recipient_kind=kind,
             recipient_id=recipient,
-            title=_title(type_, happened, start),
+            title=_of_graph(happened) or _title(type_, happened, start),
             body=body,
             task_id=happened.card.id,
             message_id=message_id,
@@ -71,12 +86,31 @@ async def _tell(
             tx.wake(BOARD, recipient)
 
 
+def _id(happened: Happening, recipient: UUID) -> UUID:
+    """The answer to a request names its notifications, so they have their ids already."""
+    return happened.asked[recipient] if isinstance(happened, ResponseRequested) else new_id()
+
+
 def _cause(happened: Happening) -> str | None:
     wake = happened.scene.wake
     return wake.type if wake is not None and happened.actor.kind is ActorKind.AGENT else None
 
 
-def _title(kind: NotificationType, happened: Happening, start: str | None) -> str:
+def _of_graph(happened: Happening) -> str | None:
+    card, who = happened.card, happened.actor.name
+    match happened:
+        case TaskReady(tie=Tie.CHILD):
+            return f"No sub-task is open any more: {card.title}"
+        case TaskDelayed(is_stranded=True):
+            return f"{who} archived what this waits for: {card.title}"
+        case TaskDelayed():
+            return f"{who} reopened what this waits for: {card.title}"
+    return None
+
+
+def _title(  # noqa: PLR0911 one for each kind
+    kind: NotificationType, happened: Happening, start: str | None
+) -> str:
     card, who = happened.card, happened.actor.name
     match kind:
         case NotificationType.ASSIGNMENT:
@@ -87,6 +121,8 @@ def _title(kind: NotificationType, happened: Happening, start: str | None) -> st
             return f"{who} wrote: {card.title}"
         case NotificationType.RESPONSE_REQUEST:
             return f"{who} asks for your answer: {card.title}"
+        case NotificationType.READY:
+            return f"Nothing is left to wait for: {card.title}"
         case NotificationType.STATUS_CHANGE if start is None:
             return f"New in the inbox: {card.title}"
         case NotificationType.STATUS_CHANGE:

@@ -3,10 +3,12 @@
 from uuid import UUID
 
 from app.kernel.types import ActorKind
-from app.messages.types import MessagePosted
+from app.messages.types import MessagePosted, ResponseRequested
 from app.notifications.types import NotificationType
+from app.policies.closing import closers
 from app.policies.types import AgentFacts
-from app.tasks.types import PersonFacts, Scene, TaskAssigned, TaskCreated, TaskMoved, TaskStatus
+from app.tasks.rules.graph import has_started
+from app.tasks.types import PersonFacts, Scene, TaskAssigned, TaskCreated, TaskDelayed, TaskMoved, TaskReady, TaskStatus
 
 Recipient = tuple[ActorKind, UUID]
 Told = dict[Recipient, NotificationType]
@@ -44,12 +46,49 @@ def of_move(happened: TaskMoved) -> Told:
     return _without(told, happened.actor.id)
 
 
+def of_ready(happened: TaskReady) -> Told:
+    """Its assignees, or the orchestrator when there are none; in review those who may close it now.
+
+    Whoever finished the last thing may be the one who goes on, and an agent acts on what it is told: it hears too.
+    """
+    scene, actor = happened.scene, happened.actor
+    told = _all(frozenset(one.id for one in scene.assigned), scene, NotificationType.READY)
+    leader = scene.agent(scene.account.orchestrator_agent_id)
+    if happened.card.status is TaskStatus.REVIEW:
+        told = {who: kind for who, kind in told.items() if who[0] is ActorKind.PERSON}
+        those = closers(scene.crew, scene.account).ids
+        told |= {(ActorKind.AGENT, one): NotificationType.STATUS_CHANGE for one in those}
+    elif not told and leader is not None and leader.is_active:
+        told[(ActorKind.AGENT, leader.id)] = NotificationType.READY
+    return _without(told, actor.id) if happened.is_freed or actor.kind is ActorKind.PERSON else told
+
+
+def of_delayed(happened: TaskDelayed) -> Told:
+    """Stranded: who can untie it, the orchestrator and the people that care. Otherwise those who have started it."""
+    scene = happened.scene
+    people = frozenset(one.id for one in scene.assigned_people)
+    if not happened.is_stranded:
+        agents = frozenset(one.id for one in scene.assigned_agents)
+        those = people | agents if has_started(happened.card.status) else frozenset()
+        return _without(_all(those, scene, NotificationType.STATUS_CHANGE), happened.actor.id)
+    leader = scene.account.orchestrator_agent_id
+    told = _all(people | ({leader} if leader else set()), scene, NotificationType.STATUS_CHANGE)
+    creator = happened.card.created_by_id
+    if creator is not None and happened.card.created_by_kind is ActorKind.PERSON:
+        told[(ActorKind.PERSON, creator)] = NotificationType.STATUS_CHANGE
+    return _without(told, happened.actor.id)
+
+
 def of_message(happened: MessagePosted) -> Told:
     """Those who were called by name, and everyone who follows the thread or works on the task."""
     scene = happened.scene
     followers = frozenset(one.id for one in scene.everyone if one.is_subscribed or one.is_assigned)
     told = _all(followers, scene, NotificationType.THREAD_UPDATE)
     return _without(told | _all(happened.mentioned, scene, NotificationType.MENTION), happened.actor.id)
+
+
+def of_request(happened: ResponseRequested) -> Told:
+    return dict.fromkeys([(ActorKind.AGENT, agent_id) for agent_id in happened.asked], NotificationType.RESPONSE_REQUEST)
 
 
 def _all(ids: frozenset[UUID], scene: Scene, kind: NotificationType) -> Told:

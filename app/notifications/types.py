@@ -15,6 +15,7 @@ class NotificationType(StrEnum):
     THREAD_UPDATE = "thread_update"
     STATUS_CHANGE = "status_change"
     RESPONSE_REQUEST = "response_request"
+    READY = "ready"
 
 
 class NotificationState(StrEnum):

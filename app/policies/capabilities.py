@@ -26,6 +26,11 @@ def effective(agent: AgentFacts, account: AccountPolicy) -> EffectivePolicy:
     return EffectivePolicy(flags, leads)
 
 
+def is_reviewer(agent: AgentFacts, account: AccountPolicy) -> bool:
+    """The same as the effective policy says, without the other flags: closing asks it of a whole crew."""
+    return _merged(agent, Flag.IS_REVIEWER, account=account).value
+
+
 def is_orchestrator(agent: AgentFacts, account: AccountPolicy) -> bool:
     """By id alone; a retired agent leads nothing, whatever the setting says."""
     return agent.is_active and agent.id == account.orchestrator_agent_id

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from app.kernel.types import Role
-from app.policies.capabilities import effective, is_orchestrator
+from app.policies.capabilities import effective, is_orchestrator, is_reviewer
 from app.policies.types import (
     AccountPolicy,
     AgentFacts,
@@ -82,7 +82,7 @@ def _forbidding_flag(policy: EffectivePolicy) -> Flag | None:
 
 
 def _reviews(agent: AgentFacts, account: AccountPolicy) -> bool:
-    return effective(agent, account).allows(Flag.IS_REVIEWER)
+    return is_reviewer(agent, account)
 
 
 def _is_barred(agent: AgentFacts, account: AccountPolicy) -> bool:

@@ -19,12 +19,14 @@ from app.policies.types import (
     Allowed,
     Decision,
     Denied,
+    DocumentFacts,
     Flag,
     PersonActor,
     Reason,
     SystemActor,
     TaskFacts,
 )
+from app.policies.writing import may_write
 
 _RANKS = (Role.VIEWER, Role.MEMBER, Role.ADMIN, Role.OWNER)
 
@@ -45,7 +47,12 @@ PERSONS: Mapping[Action, Role] = MappingProxyType(
         Action.TASK_RESTORE: Role.MEMBER,
         Action.TASK_ARCHIVE: Role.MEMBER,
         Action.TASK_MESSAGE: Role.MEMBER,
+        Action.TASK_SURVEY: Role.VIEWER,
+        Action.TASK_CLAIM: Role.MEMBER,
+        Action.TASK_EVIDENCE: Role.MEMBER,
+        Action.TASK_LINK: Role.MEMBER,
         Action.DOCUMENTS_WRITE: Role.MEMBER,
+        Action.DOCUMENTS_DELETE: Role.MEMBER,
         Action.AGENTS_MENTION: Role.MEMBER,
         Action.AGENTS_MANAGE: Role.ADMIN,
         Action.ACCOUNT_MANAGE: Role.ADMIN,
@@ -61,6 +68,8 @@ CAPABILITIES: Mapping[Action, Flag] = MappingProxyType(
         Action.TASK_MOVE: Flag.CAN_MODIFY_TASK_STATUS,
         Action.TASK_CLOSE: Flag.CAN_MODIFY_TASK_STATUS,
         Action.TASK_ARCHIVE: Flag.CAN_MODIFY_TASK_STATUS,
+        Action.TASK_CLAIM: Flag.CAN_MODIFY_TASK_STATUS,
+        Action.TASK_EVIDENCE: Flag.CAN_MODIFY_TASK_STATUS,
         Action.DOCUMENTS_WRITE: Flag.CAN_CREATE_DOCUMENTS,
         Action.AGENTS_MENTION: Flag.CAN_MENTION_AGENTS,
     }
@@ -78,9 +87,10 @@ class _Case(msgspec.Struct, frozen=True):
     task: TaskFacts
     goal: str | None
     assignees: Collection[UUID]
+    document: DocumentFacts
 
 
-def decide(
+def decide(  # noqa: PLR0913
     action: Action,
     *,
     actor: Actor,
@@ -88,8 +98,9 @@ def decide(
     task: TaskFacts | None = None,
     goal: str | None = None,
     assignees: Collection[UUID] = (),
+    document: DocumentFacts | None = None,
 ) -> Decision:
-    """`goal` is the status of a move; `assignees` are the agents that a new task names."""
+    """`goal` is the status of a move; `assignees` are the agents that a new task names; no document is a new one."""
     wanted = "done" if action is Action.TASK_CLOSE else goal
     match actor:
         case PersonActor(_, role):
@@ -100,7 +111,8 @@ def decide(
             known = task or TaskFacts(status="")
             # The crew was read under the task's lock; what authentication knew may be older.
             agent = next((member for member in known.crew if member.id == facts.id), facts)
-            return _agent(action, _Case(actor, agent, account, known, wanted, assignees))
+            text = document or DocumentFacts(is_new=True)
+            return _agent(action, _Case(actor, agent, account, known, wanted, assignees, text))
         case _:
             assert_never(actor)
 
@@ -163,6 +175,18 @@ def _work(case: _Case) -> Decision:
     return Denied(Reason.NOT_ASSIGNED, "this agent is not assigned to the task")
 
 
+def _claim(case: _Case) -> Decision:
+    """A task in review is claimed by who may close it, any other by who is on it, or out of the open pool."""
+    if case.task.status == "review":
+        decision = may_close(case.agent, case.task.crew, case.account)
+        return Allowed("reviewer") if isinstance(decision, Allowed) else decision
+    if case.agent.is_assigned:
+        return Allowed("assignee")
+    if case.task.status == "inbox" and case.account.open_pool:
+        return Allowed("open_pool")
+    return Denied(Reason.NOT_ASSIGNED, "this agent is not assigned to the task")
+
+
 def _speak(case: _Case) -> Decision:
     if case.agent.is_assigned:
         return Allowed("assignee")
@@ -173,6 +197,10 @@ def _speak(case: _Case) -> Decision:
     if case.task.status == "review" and case.actor.policy.allows(Flag.IS_REVIEWER):
         return Allowed("reviewer")
     return Denied(Reason.NOT_ASSIGNED, "this agent neither works on the task nor follows it")
+
+
+def _write(case: _Case) -> Decision:
+    return may_write(case.document, case.actor.policy)
 
 
 def _open(_: _Case) -> Decision:
@@ -190,7 +218,8 @@ _AGENTS: Mapping[Action, Callable[[_Case], Decision]] = MappingProxyType(
         Action.EVENTS_READ: _open,
         Action.AGENTS_READ: _open,
         Action.POLICIES_EXPLAIN: _open,
-        Action.DOCUMENTS_WRITE: _open,
+        Action.DOCUMENTS_WRITE: _write,
+        Action.DOCUMENTS_DELETE: _persons_only,
         Action.AGENTS_MENTION: _open,
         Action.TASK_CREATE: _create,
         Action.TASK_ASSIGN: _orchestrate,
@@ -199,6 +228,10 @@ _AGENTS: Mapping[Action, Callable[[_Case], Decision]] = MappingProxyType(
         Action.TASK_MOVE: _move,
         Action.TASK_CLOSE: _move,
         Action.TASK_MESSAGE: _speak,
+        Action.TASK_SURVEY: _orchestrate,
+        Action.TASK_CLAIM: _claim,
+        Action.TASK_EVIDENCE: _work,
+        Action.TASK_LINK: _work,
         Action.TASK_REOPEN: _persons_only,
         Action.TASK_RESTORE: _persons_only,
         Action.ACCOUNT_READ: _persons_only,
@@ -208,3 +241,13 @@ _AGENTS: Mapping[Action, Callable[[_Case], Decision]] = MappingProxyType(
         Action.POLICIES_MANAGE: _persons_only,
     }
 )
+
+
+def offers(action: Action, *, actor: Actor, account: AccountPolicy) -> bool:
+    """Whether there are facts under which this actor would be allowed it; what is never allowed need not be shown."""
+    if not isinstance(actor, AgentActor):
+        return isinstance(decide(action, actor=actor, account=account), Allowed)
+    flag, rule = CAPABILITIES.get(action), _AGENTS[action]
+    if rule is _persons_only or not actor.facts.is_active or (flag is not None and not actor.policy.allows(flag)):
+        return False
+    return rule is not _orchestrate or actor.policy.is_orchestrator

@@ -18,6 +18,7 @@ from app.policies.types import (
     Allowed,
     Decision,
     Denied,
+    DocumentFacts,
     NeedsApproval,
     PersonActor,
     Reason,
@@ -50,11 +51,13 @@ def require(  # noqa: PLR0913
     status: str | None = None,
     goal: str | None = None,
     assignees: Collection[UUID] = (),
+    document: DocumentFacts | None = None,
 ) -> str:
     """The rule that allows it; otherwise Forbidden with the reason."""
     task = TaskFacts(status=status or "", crew=crew)
     actor = actor_of(principal, crew, account)
-    return granted(rules.decide(action, actor=actor, account=account, task=task, goal=goal, assignees=assignees), action=action)
+    decision = rules.decide(action, actor=actor, account=account, task=task, goal=goal, assignees=assignees, document=document)
+    return granted(decision, action=action)
 
 
 def permit(principal: Principal, action: str) -> None:

@@ -54,8 +54,22 @@ class SelfReview(StrEnum):
     ALLOW = "allow"
 
 
+class Evidence(StrEnum):
+    """What `done` needs: nothing, a verdict that each criterion is met, or one by a machine or a person."""
+
+    OFF = "off"
+    CLAIMED = "claimed"
+    CHECKED = "checked"
+
+
 class AccountPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """`lease_seconds` is how long a claim lasts without a heartbeat; `open_pool` lets agents take what nobody was given."""
+
     defaults: Flags = Flags()
+    lease_seconds: int = 900
+    open_pool: bool = False
+    evidence: Evidence = Evidence.OFF
+    duplicate_guard: bool = True
     orchestrator_agent_id: UUID | None = None
     self_review: SelfReview = SelfReview.FORBID
     legacy_reviewer_fallback: bool = True
@@ -95,6 +109,7 @@ class AgentFacts(msgspec.Struct, frozen=True, kw_only=True):
     is_subscribed: bool = False
     kind: str = "pull"
     session_id: UUID | None = None
+    capacity: int = 1
 
 
 class TaskFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +117,15 @@ class TaskFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     status: str
     crew: tuple[AgentFacts, ...] = ()
+
+
+class DocumentFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A document as it stands to the caller; a protected one enters prompts."""
+
+    is_protected: bool = False
+    is_new: bool = False
+    is_author: bool = False
+    is_on_its_task: bool = False
 
 
 class PersonActor(msgspec.Struct, frozen=True):
@@ -132,8 +156,13 @@ class Action(StrEnum):
     TASK_RESTORE = "task.restore"
     TASK_ARCHIVE = "task.archive"
     TASK_MESSAGE = "task.message"
+    TASK_SURVEY = "task.survey"
+    TASK_CLAIM = "task.claim"
+    TASK_EVIDENCE = "task.evidence"
+    TASK_LINK = "task.link"
     DOCUMENTS_READ = "documents.read"
     DOCUMENTS_WRITE = "documents.write"
+    DOCUMENTS_DELETE = "documents.delete"
     EVENTS_READ = "events.read"
     AGENTS_READ = "agents.read"
     AGENTS_MENTION = "agents.mention"
@@ -155,6 +184,8 @@ class Reason(StrEnum):
     REVIEWER_REQUIRED = "reviewer_required"
     SELF_REVIEW = "self_review"
     NOT_ASSIGNED = "not_assigned"
+    NOT_AUTHOR = "not_author"
+    DOCUMENT_PROTECTED = "document_protected"
     STATUS_NOT_FOR_AGENTS = "status_not_for_agents"
     APPROVAL_REQUIRED = "approval_required"
 

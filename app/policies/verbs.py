@@ -1,6 +1,7 @@
 """How a verb that agents may call is declared: once, for every transport."""
 
 from collections.abc import Awaitable, Callable
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -13,8 +14,20 @@ from app.policies.types import Action
 Act = Callable[[Transaction, Principal, Any], Awaitable[View | None]]
 
 
+class Toolset(StrEnum):
+    """What is offered together; `core` is what an agent that works on its own tasks needs."""
+
+    CORE = "core"
+    TASKS = "tasks"
+    DOCUMENTS = "documents"
+    TEAM = "team"
+
+
 class Verb(msgspec.Struct, frozen=True, kw_only=True):
-    """`action` is what the policies are asked; `act` asks them itself, with the facts it loads."""
+    """`action` is what the policies are asked; `act` asks them itself, with the facts it loads.
+
+    A body with a field `fence` may also get it from the header `X-Lease-Fence`; a verb that reads takes no idempotency key.
+    """
 
     name: str
     summary: str
@@ -23,3 +36,10 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
     view: type[View]
     act: Act
     status: int = 200
+    toolset: Toolset = Toolset.TASKS
+    reads: bool = False
+
+    @property
+    def tool(self) -> str:
+        """Its name where names hold no hyphens: in MCP and in function calls."""
+        return self.name.replace("-", "_")

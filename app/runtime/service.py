@@ -56,5 +56,6 @@ def enqueue(tx: Transaction, order: Order, *, actor: Principal | None, cause_id:
     tx.put(queries.ENQUEUE, row)
     payload = {"type": order.type, "profile": order.profile, "state": "queued"}
     events.record(tx, "runtime:command:created", entity=("command", command_id), actor=actor, payload=payload, sequence=0)
-    tx.wake(WORK, EVERYTHING)
+    if not order.delay_seconds:
+        tx.wake(WORK, EVERYTHING)
     return command_id

@@ -8,12 +8,18 @@ from app.events.api import Seq
 from app.events.schemas import EventPage
 from app.kernel import paging
 from app.kernel.edge import CREATED, Call, identity, mutate, read
+from app.kernel.errors import Invalid
 from app.kernel.openapi import described
 from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
 from app.kernel.wire import Page
-from app.tasks import assigning, reading, service
+from app.tasks import assigning, evidence, graph, handoffs, reading, searching, service, vcs
 from app.tasks.schemas import Assignment, NewTask, Reopening, StatusChange, TaskEdit, TaskPage, TaskView
+from app.tasks.schemas.evidence import CriteriaView, NewVerdict, VerdictView
+from app.tasks.schemas.graph import GraphView
+from app.tasks.schemas.handoffs import HandoffPage
+from app.tasks.schemas.search import AgentSearch, FoundPage, Wanted
+from app.tasks.schemas.vcs import LinkView, NewVcsRef, VcsRefPage
 from app.tasks.types import TaskStatus
 
 TASKS = "/api/v1/tasks"
@@ -40,6 +46,13 @@ async def newest(request: Call) -> Response[bytes]:
 async def one(request: Call, task_id: FromPath[str]) -> Response[bytes]:
     wanted = identity(task_id, kind="task")
     return await read(request, "task.read", lambda tx, _: reading.one(tx, wanted))
+
+
+@get(f"{TASK}/graph", operation_class=described(view=GraphView))
+async def around(request: Call, task_id: FromPath[str]) -> Response[bytes]:
+    """What the task waits for, and what waits for it."""
+    wanted = identity(task_id, kind="task")
+    return await read(request, "task.read", lambda tx, _: graph.around(tx, wanted))
 
 
 @patch(TASK, operation_class=described(body=TaskEdit, view=TaskView))
@@ -84,4 +97,71 @@ async def history(request: Call, task_id: FromPath[str]) -> Response[bytes]:
     return await read(request, "events.read", act)
 
 
-ROUTES = (create, newest, one, edit, move, assign, reopen, restore, history)
+@get(f"{TASK}/handoffs", operation_class=described(view=HandoffPage))
+async def handed_over(request: Call, task_id: FromPath[str]) -> Response[bytes]:
+    """A page of what holders and reviewers left to the next, newest first."""
+    wanted, limit, before = identity(task_id, kind="task"), paging.limit(request), paging.cursor(request)
+    return await read(request, "task.read", lambda tx, _: handoffs.page(tx, wanted, limit=limit, before=before))
+
+
+@get(f"{TASK}/criteria", operation_class=described(view=CriteriaView))
+async def criteria(request: Call, task_id: FromPath[str]) -> Response[bytes]:
+    """The acceptance criteria, and who vouches for each."""
+    wanted = identity(task_id, kind="task")
+    return await read(request, "task.read", lambda tx, _: evidence.criteria(tx, wanted))
+
+
+@post(f"{TASK}/evidence", status_code=200, operation_class=described(body=NewVerdict, view=VerdictView))
+async def judge(request: Call, task_id: FromPath[str]) -> Response[bytes]:
+    """Give a verdict on one acceptance criterion."""
+    wanted = identity(task_id, kind="task")
+    return await mutate(request, "task.evidence", NewVerdict, lambda tx, who, body: evidence.judge(tx, who, wanted, body))
+
+
+@get(f"{TASKS}/search", operation_class=described(view=FoundPage))
+async def search(request: Call) -> Response[bytes]:
+    """Tasks by their words, best first: `q`, `limit`, `include_archived`, `include_coordination`."""
+    wanted = paging.asked(request, "q", Wanted)
+    if wanted is None:
+        raise Invalid.field("q", "say what to look for")
+    asked = AgentSearch(
+        query=wanted,
+        limit=paging.limit(request),
+        include_archived=bool(paging.asked(request, "include_archived", bool)),
+        include_coordination=bool(paging.asked(request, "include_coordination", bool)),
+    )
+    return await read(request, "task.survey", lambda tx, _: searching.search(tx, asked, field="q"))
+
+
+@post(f"{TASK}/vcs-refs", status_code=200, operation_class=described(body=NewVcsRef, view=LinkView))
+async def link(request: Call, task_id: FromPath[str]) -> Response[bytes]:
+    """Tie the task to a change request in version control; one that it has already is answered as it is."""
+    wanted = identity(task_id, kind="task")
+    return await mutate(request, "task.link", NewVcsRef, lambda tx, who, body: vcs.link_by_person(tx, who, wanted, body))
+
+
+@get(f"{TASK}/vcs-refs", operation_class=described(view=VcsRefPage))
+async def refs(request: Call, task_id: FromPath[str]) -> Response[bytes]:
+    """The change requests of the task, oldest first."""
+    wanted = identity(task_id, kind="task")
+    return await read(request, "task.read", lambda tx, _: vcs.refs(tx, wanted))
+
+
+ROUTES = (
+    create,
+    newest,
+    one,
+    around,
+    edit,
+    move,
+    assign,
+    reopen,
+    restore,
+    history,
+    handed_over,
+    criteria,
+    judge,
+    search,
+    link,
+    refs,
+)

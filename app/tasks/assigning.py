@@ -12,10 +12,23 @@ from app.kernel.transaction import Transaction
 from app.kernel.types import ActorKind, Principal
 from app.policies import service as policies
 from app.policies.types import Action, AgentFacts
-from app.tasks import queries, rules, scenes
+from app.tasks import duplicates, evidence, handoffs, hints, holding, linking, queries, rules, scenes, searching
+from app.tasks.changes import depth_of, expect, held_by, lease_of, moved_card, refused, write_move
 from app.tasks.schemas import Assignment, NewTask, TaskView
-from app.tasks.service import depth_of, expect, moved_card, refused, write_move
-from app.tasks.types import Birth, Card, Closed, Member, PersonFacts, Scene, TaskAssigned, TaskCreated, TaskStatus
+from app.tasks.types import (
+    Birth,
+    Card,
+    Closed,
+    HandoffKind,
+    Lease,
+    LeaseKind,
+    Member,
+    PersonFacts,
+    Scene,
+    TaskAssigned,
+    TaskCreated,
+    TaskStatus,
+)
 
 
 class _AssigneeRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,29 +47,57 @@ class _SubscriberRow(msgspec.Struct, frozen=True, kw_only=True):
     principal_kind: ActorKind
 
 
-async def create(tx: Transaction, principal: Principal, asked: NewTask) -> TaskView:
-    """Put a card on the board; the orchestrator hears of one that nobody is on."""
+async def create(tx: Transaction, principal: Principal, asked: NewTask, *, because: str | None = None) -> TaskView:
+    """Put a card on the board; `because` says why it is none of those that look like it.
+
+    The orchestrator hears of a card that nobody is on.
+    """
     slugs = [scenes.slug(slug) for slug in asked.assignee_slugs]
     emails = [email.strip().lower() for email in asked.assignee_emails]
-    scene = await scenes.stage(tx, principal, names=[*slugs, *emails])
+    title = duplicates.guarded(principal, asked.title, because=because)
+    scene = await scenes.stage(tx, principal, names=[*slugs, *emails], title=title, closeness=duplicates.CLOSE)
     agents, people = scenes.named(scene, slugs=slugs, emails=emails)
     rule = policies.require(
         Action.TASK_CREATE, principal=principal, account=scene.account, crew=scene.crew, assignees=[one.id for one in agents]
     )
     born, agents = _birth(principal, scene, asked, agents, people)
+    duplicates.refuse(scene)
     card = _card(principal, scene, asked, born.status)
+    scene = await linking.at_birth(tx, principal, card, scene, asked.depends_on)
+    lease = _begun(tx, principal, card, scene)
+    card = held_by(card, lease)
     _write_card(tx, card)
+    searching.keep(tx, card)
+    evidence.write(tx, card.id, asked.acceptance_criteria)
     _write_assignees(tx, card.id, principal, agents=agents, people=people, has_started=born.status is TaskStatus.IN_PROGRESS)
     _subscribe_founders(tx, card, principal, scene, agents, people)
     payload = {"title": card.title, "status": card.status, "rule": rule, "assignees": [one.id for one in members(agents, people)]}
-    event_id = events.record(tx, "board:task:created", entity=("task", card.id), actor=principal, payload=payload)
+    tied = linking.named(card, asked.depends_on) | ({"not_duplicate_because": because} if because else {})
+    event_id = events.record(tx, "board:task:created", entity=("task", card.id), actor=principal, payload=payload | tied)
     seen = _with_assignees(scene, agents, people)
     assigned = frozenset(one.id for one in members(agents, people))
     happened = TaskCreated(
         event_id=event_id, card=card, scene=seen, actor=principal, depth=depth_of(scene, principal), assigned=assigned
     )
     await tx.tell(happened)
-    return scenes.view_of(card, agents, people)
+    mine = hints.having(seen, principal.id, follows=True)
+    return hints.shown(principal, card, evidence.rewritten(mine, asked.acceptance_criteria), lease=lease)
+
+
+def _begun(tx: Transaction, principal: Principal, card: Card, scene: Scene) -> Lease | None:
+    """An agent that makes a task to work on it holds it from the start."""
+    if card.status is not TaskStatus.IN_PROGRESS or principal.kind is not ActorKind.AGENT:
+        return None
+    holding.require_capacity(principal, scene)
+    return holding.granted(tx, principal, card, scene, kind=LeaseKind.WORK)
+
+
+def joined(tx: Transaction, principal: Principal, card: Card, scene: Scene) -> Scene:
+    """The agent takes a task out of the open pool: it becomes an assignee that has started."""
+    mine = [one for one in scene.crew if one.id == principal.id]
+    _write_assignees(tx, card.id, principal, agents=mine, people=(), has_started=True)
+    subscribe(tx, card.id, [(principal.kind, principal.id)])
+    return _with_assignees(scene, mine, ())
 
 
 def _birth(
@@ -90,6 +131,11 @@ def _card(principal: Principal, scene: Scene, asked: NewTask, status: TaskStatus
         blocked_reason=asked.blocked_reason if status is TaskStatus.BLOCKED else None,
         version=1,
         is_coordination=False,
+        parent_id=asked.parent_id,
+        lease_agent_id=None,
+        lease_kind=None,
+        lease_fence=0,
+        lease_until=None,
         created_by_kind=principal.kind,
         created_by_id=principal.id,
         created_at=scene.now,
@@ -115,6 +161,11 @@ def _write_card(tx: Transaction, card: Card) -> None:
         card.created_by_kind,
         card.created_by_id,
         card.created_at,
+        card.parent_id,
+        card.lease_agent_id,
+        card.lease_kind,
+        card.lease_fence,
+        card.lease_until,
         expect=1,
     )
 
@@ -130,7 +181,7 @@ async def assign(tx: Transaction, principal: Principal, task_id: UUID, asked: As
     _refuse_nobody(asked, agents, people, principal)
     present = {one.id for one in scene.assigned}
     wanted = {one.id for one in members(agents, people)} | (set() if asked.replace else present)
-    return await _reassigned(tx, principal, card, scene, wanted=frozenset(wanted), rule=rule)
+    return await _reassigned(tx, principal, card, scene, asked, wanted=frozenset(wanted), rule=rule)
 
 
 def _refuse_nobody(asked: Assignment, agents: list[AgentFacts], people: list[PersonFacts], principal: Principal) -> None:
@@ -140,21 +191,28 @@ def _refuse_nobody(asked: Assignment, agents: list[AgentFacts], people: list[Per
         raise RequirementFailed("name at least one assignee, or replace them all", requirement="assignee")
 
 
-async def _reassigned(
-    tx: Transaction, principal: Principal, card: Card, scene: Scene, *, wanted: frozenset[UUID], rule: str
+async def _reassigned(  # noqa: PLR0913
+    tx: Transaction, principal: Principal, card: Card, scene: Scene, asked: Assignment, *, wanted: frozenset[UUID], rule: str
 ) -> TaskView:
     present = {one.id for one in scene.assigned}
     added, removed = wanted - present, present - wanted
     agents = [one for one in scene.crew if one.id in wanted]
     people = [one for one in scene.people if one.id in wanted]
-    starter = any(one.id in removed and one.has_acted for one in scene.crew)
+    starter = card.lease_agent_id in removed or (
+        card.lease_agent_id is None and any(one.id in removed and one.has_acted for one in scene.crew)
+    )
     goal = rules.after_assignment(status=card.status, before=len(present), after=len(wanted), starter_removed=starter)
     if isinstance(goal, Closed):
         raise refused(goal)
     if not added and not removed:
-        return scenes.view_of(card, agents, people)
-    after = moved_card(card, goal=goal, now=scene.now, blocked_reason=card.blocked_reason)
+        return hints.shown(principal, card, scene)
+    lease = lease_of(card)
+    kept = lease if lease is not None and lease.agent_id not in removed else None
+    after = moved_card(card, goal=goal, now=scene.now, blocked_reason=card.blocked_reason, lease=kept)
     write_move(tx, after)
+    if kept is None:
+        handoffs.keep_notes(tx, principal, card)
+    handoffs.leave(tx, principal, card.id, HandoffKind.REASSIGN, given=asked.handoff, words=asked.reason)
     _write_assignees(
         tx,
         card.id,
@@ -166,21 +224,24 @@ async def _reassigned(
         tx.write(queries.REMOVE_ASSIGNEES, tx.account_id, card.id, list(removed), expect=len(removed))
     subscribe(tx, card.id, [(kind_of(one), one.id) for one in scene.everyone if one.id in added])
     payload = {"added": sorted(added), "removed": sorted(removed), "from": card.status, "to": goal, "rule": rule}
+    payload |= {"reason": asked.reason} if asked.reason else {}
     event_id = events.record(
         tx, "board:task:assigned", entity=("task", card.id), sequence=after.version, actor=principal, payload=payload
     )
+    seen = _with_assignees(scene, agents, people)
     happened = TaskAssigned(
         event_id=event_id,
         card=after,
-        scene=_with_assignees(scene, agents, people),
+        scene=seen,
         actor=principal,
         depth=depth_of(scene, principal),
         added=frozenset(added),
         removed=frozenset(removed),
         start=card.status,
+        reason=asked.reason,
     )
     await tx.tell(happened)
-    return scenes.view_of(after, agents, people)
+    return hints.shown(principal, after, seen)
 
 
 def _write_assignees(

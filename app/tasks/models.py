@@ -1,15 +1,16 @@
 """The cards of the board, who is on them and who follows them."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Index, SmallInteger, Text, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import BigInteger, Column, Index, SmallInteger, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 from sqlmodel import Field, SQLModel
 
-from app.kernel.columns import at_column, check, enum_column, tenant_key
+from app.kernel.columns import at_column, check, enum_column, json_column, tenant_key
 from app.kernel.types import ActorKind
-from app.tasks.types import TaskStatus
+from app.tasks.types import HandoffKind, LeaseKind, TaskStatus, Verdict
 
 
 class Task(SQLModel, table=True):
@@ -18,8 +19,19 @@ class Task(SQLModel, table=True):
     __tablename__ = "tasks"
     __table_args__ = (
         tenant_key("lease_agent_id", "agents", name="tasks_lease_agent_fkey"),
+        tenant_key("parent_id", "tasks", name="tasks_parent_fkey"),
         check("priority BETWEEN 1 AND 5", name="tasks_priority_check"),
         check("(status = 'blocked') = (blocked_reason IS NOT NULL)", name="tasks_blocked_reason_check"),
+        check("parent_id <> id", name="tasks_parent_check"),
+        check(
+            "(lease_agent_id IS NULL) = (lease_kind IS NULL) AND (lease_agent_id IS NULL) = (lease_until IS NULL)",
+            name="tasks_lease_check",
+        ),
+        Index("tasks_parent_idx", "account_id", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
+        Index("tasks_lease_idx", "account_id", "lease_agent_id", postgresql_where=text("lease_agent_id IS NOT NULL")),
+        Index(
+            "tasks_pool_idx", "account_id", "priority", "id", postgresql_where=text("status = 'inbox' AND NOT is_coordination")
+        ),
         Index("tasks_newest_idx", "account_id", "id"),
         Index("tasks_board_idx", "account_id", "status", "id"),
         {"postgresql_with": {"fillfactor": 80}},
@@ -38,8 +50,11 @@ class Task(SQLModel, table=True):
     is_coordination: bool = False
     created_by_kind: ActorKind = Field(sa_column=enum_column(ActorKind, name="tasks_created_by_kind_check"))
     created_by_id: UUID | None = None
+    parent_id: UUID | None = None
     lease_agent_id: UUID | None = None
-    lease_kind: str | None = None
+    lease_kind: LeaseKind | None = Field(
+        default=None, sa_column=enum_column(LeaseKind, name="tasks_lease_kind_check", nullable=True)
+    )
     lease_fence: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
     lease_until: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
     created_at: datetime = Field(sa_column=at_column())
@@ -101,3 +116,136 @@ class TaskSubscriber(SQLModel, table=True):
     principal_id: UUID = Field(primary_key=True)
     principal_kind: ActorKind = Field(sa_column=enum_column(ActorKind, name="task_subscribers_kind_check"))
     created_at: datetime = Field(sa_column=at_column())
+
+
+class TaskDependency(SQLModel, table=True):
+    """`task_id` waits for `depends_on_id`."""
+
+    __tablename__ = "task_dependencies"
+    __table_args__ = (
+        tenant_key("task_id", "tasks", name="task_dependencies_task_fkey"),
+        tenant_key("depends_on_id", "tasks", name="task_dependencies_depends_on_fkey"),
+        check("task_id <> depends_on_id", name="task_dependencies_self_check"),
+        Index("task_dependencies_waiting_idx", "account_id", "depends_on_id"),
+    )
+
+    account_id: UUID = Field(primary_key=True)
+    task_id: UUID = Field(primary_key=True)
+    depends_on_id: UUID = Field(primary_key=True)
+    created_at: datetime = Field(sa_column=at_column())
+
+
+class TaskHandoff(SQLModel, table=True):
+    """What one holder leaves to the next; notes taken while holding are the one `progress` row of that fence."""
+
+    __tablename__ = "task_handoffs"
+    __table_args__ = (
+        tenant_key("task_id", "tasks", name="task_handoffs_task_fkey"),
+        Index("task_handoffs_task_idx", "account_id", "task_id", "id"),
+        Index(
+            "task_handoffs_progress_idx",
+            "account_id",
+            "task_id",
+            "fence",
+            unique=True,
+            postgresql_where=text("kind = 'progress'"),
+        ),
+    )
+
+    account_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    task_id: UUID
+    kind: HandoffKind = Field(sa_column=enum_column(HandoffKind, name="task_handoffs_kind_check"))
+    fence: int | None = Field(default=None, sa_type=BigInteger)
+    author_kind: ActorKind = Field(sa_column=enum_column(ActorKind, name="task_handoffs_author_kind_check"))
+    author_id: UUID | None = None
+    author_name: str
+    content: dict[str, Any] = Field(sa_column=json_column())
+    created_at: datetime = Field(sa_column=at_column())
+
+
+class TaskCriterion(SQLModel, table=True):
+    """One acceptance criterion, and the verdict on it."""
+
+    __tablename__ = "task_criteria"
+    __table_args__ = (
+        tenant_key("task_id", "tasks", name="task_criteria_task_fkey"),
+        UniqueConstraint("account_id", "task_id", "position", name="task_criteria_position_key"),
+        check("(verdict IS NULL) = (is_met IS NULL)", name="task_criteria_met_check"),
+    )
+
+    account_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    task_id: UUID
+    position: int = Field(sa_type=SmallInteger)
+    text: str
+    verdict: Verdict | None = Field(
+        default=None, sa_column=enum_column(Verdict, name="task_criteria_verdict_check", nullable=True)
+    )
+    is_met: bool | None = None
+    note: str | None = None
+    artifact: str | None = None
+    artifact_hash: str | None = None
+    verdict_by_kind: ActorKind | None = Field(
+        default=None, sa_column=enum_column(ActorKind, name="task_criteria_by_kind_check", nullable=True)
+    )
+    verdict_by_id: UUID | None = None
+    verdict_by_name: str | None = None
+    verdict_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+
+
+class TaskVcsRef(SQLModel, table=True):
+    """A change request or commit elsewhere that belongs to the task."""
+
+    __tablename__ = "task_vcs_refs"
+    __table_args__ = (
+        tenant_key("task_id", "tasks", name="task_vcs_refs_task_fkey"),
+        UniqueConstraint("account_id", "task_id", "ref", name="task_vcs_refs_ref_key"),
+    )
+
+    account_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    task_id: UUID
+    ref: str
+    provider: str
+    repository: str | None = None
+    number: int | None = None
+    url: str | None = None
+    added_by_kind: ActorKind = Field(sa_column=enum_column(ActorKind, name="task_vcs_refs_by_kind_check"))
+    added_by_id: UUID | None = None
+    created_at: datetime = Field(sa_column=at_column())
+
+
+class TaskText(SQLModel, table=True):
+    """What search reads of a task, apart from the card so that moving it touches no text index until it is closed."""
+
+    __tablename__ = "task_texts"
+    __table_args__ = (
+        tenant_key("task_id", "tasks", name="task_texts_task_fkey"),
+        Index(
+            "task_texts_words_idx",
+            "account_id",
+            "is_archived",
+            "words",
+            postgresql_using="gin",
+            postgresql_with={"gin_pending_list_limit": "1024"},
+        ),
+        Index(
+            "task_texts_title_idx",
+            "account_id",
+            "title",
+            postgresql_using="gin",
+            postgresql_ops={"title": "gin_trgm_ops"},
+            postgresql_where=text("is_open"),
+            postgresql_with={"gin_pending_list_limit": "1024"},
+        ),
+        Index("task_texts_key_idx", "account_id", "title_key", "task_id", postgresql_where=text("is_open")),
+    )
+
+    account_id: UUID = Field(primary_key=True)
+    task_id: UUID = Field(primary_key=True)
+    title: str
+    title_key: UUID
+    words: str = Field(sa_column=Column(TSVECTOR, nullable=False))
+    is_open: bool
+    is_archived: bool

@@ -1,14 +1,18 @@
 """Reading cards, without locks."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from app.kernel.errors import Missing
 from app.kernel.transaction import Transaction
+from app.kernel.types import Principal
 from app.kernel.wire import Page, clamped
+from app.policies import service as policies
+from app.policies.types import Action
 from app.tasks import queries, scenes
 from app.tasks.schemas import TaskView
-from app.tasks.types import TaskStatus
+from app.tasks.types import Scene, TaskStatus
 
 NEWEST_ID = UUID(int=2**128 - 1)
 
@@ -18,6 +22,13 @@ async def one(tx: Transaction, task_id: UUID) -> TaskView:
     if row is None:
         raise Missing.thing("task", task_id)
     return scenes.view(row)
+
+
+async def survey(tx: Transaction, principal: Principal, *, names: Sequence[str] = ()) -> Scene:
+    """Refuse whoever may not look over all tasks; answers the account's crew that bears these names."""
+    scene = await scenes.stage(tx, principal, names=names)
+    policies.require(Action.TASK_SURVEY, principal=principal, account=scene.account, crew=scene.crew)
+    return scene
 
 
 async def page(

@@ -13,9 +13,25 @@ from app.kernel.types import ActorKind, Principal
 from app.policies.types import AccountPolicy, AgentFacts
 from app.tasks import queries
 from app.tasks.schemas import AssigneeView, TaskView
-from app.tasks.types import Card, PersonFacts, Scene, Wake
+from app.tasks.types import Candidate, Card, Criterion, Linked, PersonFacts, Scene, Wake
 
 CARD_FIELDS = tuple(Card.__struct_fields__)
+
+
+_GRAPH: dict[str, Any] = {
+    "dependencies": tuple[Linked, ...],
+    "open_children": tuple[Linked, ...],
+    "criteria": tuple[Criterion, ...],
+    "held": tuple[UUID, ...],
+    "waiters": tuple[UUID, ...],
+    "duplicates": tuple[Candidate, ...],
+}
+_PARTLY = False
+# The last parameters of a statement that reads a scene, for who speaks of nobody beside those on the task.
+NOBODY_ELSE: tuple[list[str], bool] = ([], _PARTLY)
+# What a card shows of itself; a fence is for its holder alone.
+_HIDDEN = frozenset({"is_coordination", "lease_fence"})
+SHOWN_FIELDS = tuple(field for field in CARD_FIELDS if field not in _HIDDEN)
 
 
 @functools.cache
@@ -37,9 +53,37 @@ async def load(
     return card(row), scene(row)
 
 
-async def stage(tx: Transaction, principal: Principal, *, names: Sequence[str] = ()) -> Scene:
-    """What a decision about a task rests on before the task exists."""
-    row = await tx.row(queries.STAGE, tx.account_id, None, principal.id, list(names))
+async def several(tx: Transaction, principal: Principal, task_ids: Sequence[UUID]) -> list[tuple[Card, Scene]]:
+    """Lock tasks in this order and read what hangs on each; what is not there is left out."""
+    if not task_ids:
+        return []
+    rows = await tx.fresh_rows(queries.SCENES, tx.account_id, list(task_ids), principal.id, [], _PARTLY)
+    return [(card(row), scene(row)) for row in rows]
+
+
+async def look(
+    tx: Transaction, principal: Principal, task_id: UUID, *, names: Sequence[str] = (), whole_crew: bool = False
+) -> tuple[Card, Scene]:
+    """Read a task and what hangs on it without its lock, for answers that change nothing."""
+    row = await tx.row(queries.SCENE_READ, tx.account_id, task_id, principal.id, list(names), whole_crew)
+    if row is None:
+        raise Missing.thing("task", task_id)
+    return card(row), scene(row)
+
+
+async def claimable(tx: Transaction, principal: Principal, task_id: UUID | None) -> tuple[Card, Scene] | None:
+    """Lock the named task, or the best one that the caller may start; None when there is none to start."""
+    row = await tx.fresh_row(queries.CLAIM_SCENE, tx.account_id, task_id, principal.id, [], _PARTLY)
+    if row is None and task_id is not None:
+        raise Missing.thing("task", task_id)
+    return None if row is None else (card(row), scene(row))
+
+
+async def stage(
+    tx: Transaction, principal: Principal, *, names: Sequence[str] = (), title: str | None = None, closeness: float = 1.0
+) -> Scene:
+    """What a decision about a task rests on before the task exists; `title` is looked for among those of open tasks."""
+    row = await tx.row(queries.STAGE, tx.account_id, None, principal.id, list(names), title, closeness)
     return scene(row)
 
 
@@ -48,12 +92,16 @@ def card(row: Any) -> Card:
 
 
 def scene(row: Any) -> Scene:
+    """A row of `SCENE`, or one of `STAGE`, which has no task to hang anything on."""
+    graph = {name: read_json(row[name], kind) for name, kind in _GRAPH.items() if name in row}
     return Scene(
         now=row["now"],
         account=read_json(row["settings"], AccountPolicy),
         crew=read_json(row["crew"], tuple[AgentFacts, ...]),
         people=read_json(row["people"], tuple[PersonFacts, ...]),
         wake=read_json(row["wake"], Wake),
+        handoff=row.get("handoff"),
+        **graph,
     )
 
 
@@ -75,14 +123,15 @@ def slug(text: str) -> str:
 
 
 def view(row: Any) -> TaskView:
-    fields = {field: row[field] for field in CARD_FIELDS if field != "is_coordination"}
+    fields = {field: row[field] for field in SHOWN_FIELDS}
     return msgspec.convert(fields | {"assignees": read_json(row["assignees"], list[AssigneeView])}, TaskView)
 
 
 def listed(row: Any) -> dict[str, Any]:
     """The fields of a TaskView as they are encoded, without building one for each row of a page."""
     fields = dict(row.items())
-    del fields["is_coordination"]
+    for field in _HIDDEN:
+        del fields[field]
     fields["assignees"] = msgspec.Raw(fields["assignees"].encode())
     return fields
 
@@ -90,5 +139,5 @@ def listed(row: Any) -> dict[str, Any]:
 def view_of(shown: Card, agents: Sequence[AgentFacts], people: Sequence[PersonFacts]) -> TaskView:
     from_agents = [AssigneeView(kind=ActorKind.AGENT, id=agent.id, name=agent.name, slug=agent.slug) for agent in agents]
     from_people = [AssigneeView(kind=ActorKind.PERSON, id=one.id, name=one.name, email=one.email) for one in people]
-    fields = {field: getattr(shown, field) for field in CARD_FIELDS if field != "is_coordination"}
+    fields = {field: getattr(shown, field) for field in SHOWN_FIELDS}
     return TaskView(**fields | {"labels": list(shown.labels)}, assignees=[*from_agents, *from_people])

@@ -22,6 +22,33 @@ class TaskStatus(StrEnum):
     ARCHIVED = "archived"
 
 
+class LeaseKind(StrEnum):
+    """Work on a task, or the review of one."""
+
+    WORK = "work"
+    REVIEW = "review"
+
+
+class HandoffKind(StrEnum):
+    """How a task changed hands; `progress` are notes for whoever comes next, taken while it is still held."""
+
+    PROGRESS = "progress"
+    RELEASE = "release"
+    EXPIRY = "expiry"
+    REASSIGN = "reassign"
+    REVIEW = "review"
+    REWORK = "rework"
+    BLOCK = "block"
+
+
+class Verdict(StrEnum):
+    """Who vouches for a criterion: the one who did it, a machine, or a person."""
+
+    CLAIMED = "claimed"
+    MACHINE_CHECKED = "machine_checked"
+    PERSON_CHECKED = "person_checked"
+
+
 # `pattern` is searched, not matched: one visible character is enough. The wire refuses NUL for all text.
 Title = Annotated[str, Meta(min_length=1, max_length=2000, pattern=r"\S")]
 Description = Annotated[str, Meta(max_length=100_000)]
@@ -35,6 +62,7 @@ class Requirement(StrEnum):
     ASSIGNEE = "assignee"
     NO_ASSIGNEE = "no_assignee"
     BLOCKED_REASON = "blocked_reason"
+    EVIDENCE = "evidence"
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +88,41 @@ class Closed(msgspec.Struct, frozen=True, kw_only=True):
     """Assignees of a done or archived task do not change."""
 
     status: TaskStatus
+
+
+class LeaseProblem(StrEnum):
+    LOST = "lost"
+    REQUIRED = "required"
+    HELD = "held"
+    CAPACITY = "capacity"
+
+
+class LeaseRefusal(msgspec.Struct, frozen=True, kw_only=True):
+    """`holder` holds the task until `until`; `held` is what a caller at its capacity holds."""
+
+    problem: LeaseProblem
+    holder: UUID | None = None
+    until: datetime | None = None
+    held: tuple[UUID, ...] = ()
+    capacity: int = 0
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A new lease; `starts` also moves the task to `in_progress`."""
+
+    kind: LeaseKind
+    starts: bool
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """The caller holds it already."""
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    agent_id: UUID
+    kind: LeaseKind
+    fence: int
+    until: datetime
 
 
 class Birth(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +160,11 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     blocked_reason: str | None
     version: int
     is_coordination: bool
+    parent_id: UUID | None
+    lease_agent_id: UUID | None
+    lease_kind: LeaseKind | None
+    lease_fence: int
+    lease_until: datetime | None
     created_by_kind: ActorKind
     created_by_id: UUID | None
     created_at: datetime
@@ -104,6 +172,35 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     last_message_at: datetime | None
     completed_at: datetime | None
     archived_at: datetime | None
+
+
+class Linked(msgspec.Struct, frozen=True, kw_only=True):
+    """A task that another one waits for; one that was archived after it was done counts as done."""
+
+    id: UUID
+    title: str
+    status: TaskStatus
+    is_done: bool
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """An open task whose title is close to that of a task to be made."""
+
+    id: UUID
+    title: str
+    status: TaskStatus
+    similarity: float
+
+
+class Criterion(msgspec.Struct, frozen=True, kw_only=True):
+    """An acceptance criterion with the verdict on it, if there is one."""
+
+    id: UUID
+    position: int
+    text: str
+    verdict: Verdict | None = None
+    is_met: bool | None = None
+    verdict_by_kind: ActorKind | None = None
 
 
 class Wake(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,13 +212,20 @@ class Wake(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a decision about one task rests on, read under its row lock."""
+    """Everything that a decision about one task rests on, read under its row lock; `waiters` depend on it."""
 
     now: datetime
     account: AccountPolicy
     crew: tuple[AgentFacts, ...]
     people: tuple[PersonFacts, ...]
     wake: Wake | None = None
+    dependencies: tuple[Linked, ...] = ()
+    open_children: tuple[Linked, ...] = ()
+    criteria: tuple[Criterion, ...] = ()
+    held: tuple[UUID, ...] = ()
+    handoff: str | None = None
+    waiters: tuple[UUID, ...] = ()
+    duplicates: tuple[Candidate, ...] = ()
 
     def agent(self, agent_id: UUID | None) -> AgentFacts | None:
         return next((agent for agent in self.crew if agent.id == agent_id), None)
@@ -165,9 +269,31 @@ class TaskAssigned(Happening, frozen=True, kw_only=True):
     added: frozenset[UUID]
     removed: frozenset[UUID]
     start: TaskStatus
+    reason: str | None = None
 
 
 class TaskMoved(Happening, frozen=True, kw_only=True):
     start: TaskStatus
     reason: str | None = None
     closers: frozenset[UUID] = frozenset()
+
+
+class Tie(StrEnum):
+    """Why one task waits for another: it depends on it, or it is its parent."""
+
+    DEPENDENCY = "dependency"
+    CHILD = "child"
+
+
+class TaskReady(Happening, frozen=True, kw_only=True):
+    """The last task that this one waited for, by that tie, is out of its way; `is_freed`: an edit of this one did it."""
+
+    tie: Tie
+    is_freed: bool = False
+
+
+class TaskDelayed(Happening, frozen=True, kw_only=True):
+    """What this task waits for, by title, went back to work; `is_stranded`: it was archived before it was done."""
+
+    others: tuple[str, ...]
+    is_stranded: bool

@@ -7,34 +7,9 @@ from typing import Any
 import pytest
 
 from tests import boards, make
+from tests.agentapi.looking import look, move, shown, taken
 
 WAIT = 20.0
-
-
-async def look(board, who: str, *, wait: float = 0, ack: tuple[str, ...] = ()):
-    return await board.as_(who).post("/agent/next", json={"wait": wait, "ack": list(ack)})
-
-
-async def taken(board, who: str) -> list[dict[str, Any]]:
-    """Everything that is offered to somebody, acknowledged one by one, and what is left then."""
-    found: list[dict[str, Any]] = []
-    ack: tuple[str, ...] = ()
-    while True:
-        answer = await look(board, who, ack=ack)
-        if answer.status_code == 204:
-            return found
-        work = answer.json()
-        found.append(work)
-        if work["ack"] is None:
-            return found
-        ack = (work["ack"],)
-
-
-async def move(board, task, *statuses: str) -> None:
-    for status in statuses:
-        body = {"status": status, "blocked_reason": "b"}
-        answer = await board.person.post(f"/api/v1/tasks/{task['id']}/status", json=body)
-        assert answer.status_code == 200, answer.text
 
 
 def pool_of(board) -> Any:
@@ -75,11 +50,6 @@ async def test_an_assignment_wakes_a_waiting_agent_and_nobody_else(board):
     assert (await other).status_code == 204
 
 
-async def shown(board, who: str) -> list[tuple[str, str | None]]:
-    """What is shown once the notifications are taken."""
-    return [(one["reason"], one["task"] and one["task"]["title"]) for one in await taken(board, who) if one["kind"] == "task"]
-
-
 async def test_each_agent_is_shown_exactly_its_own_work(board):
     await move(board, await board.task(title="begun", assignee_slugs=["engineer"]), "in_progress")
     await board.task(title="given", assignee_slugs=["engineer-2"], priority=1)
@@ -110,8 +80,9 @@ async def test_work_that_was_begun_comes_first_then_priority_then_age(board):
 
 async def test_a_reviewer_is_not_shown_what_it_worked_on_and_the_orchestrator_is(board):
     task = await board.task(assignee_slugs=["reviewer"])
-    for status in ("in_progress", "review"):
-        await board.as_("reviewer").post("/agent/task-status", json={"task_id": task["id"], "status": status})
+    fence = await board.claim("reviewer", task["id"])
+    body = {"task_id": task["id"], "status": "review", "fence": fence}
+    assert (await board.as_("reviewer").post("/agent/task-status", json=body)).status_code == 200
     assert await shown(board, "reviewer") == []
     assert await shown(board, "orchestrator") == [("review_wanted", "A task")]
 

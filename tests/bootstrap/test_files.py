@@ -131,6 +131,47 @@ def test_every_mistake_is_told_at_once(directory):
     assert len(problems) == 16
 
 
+SETTINGS = "  defaults: {}\n"
+
+
+def settle(directory: Path, lines: str) -> None:
+    text = (directory / "account.yaml").read_text()
+    assert text.endswith(SETTINGS)
+    (directory / "account.yaml").write_text(text.replace(SETTINGS, lines))
+
+
+def test_settings_and_capacity_come_from_the_seeds(directory):
+    settle(directory, "  lease_seconds: 60\n  open_pool: true\n  evidence: claimed\n  duplicate_guard: false\n")
+    engineer = directory / "agents/engineer.md"
+    engineer.write_text(engineer.read_text().replace("slug: engineer\n", "slug: engineer\ncapacity: 3\n"))
+    _, fields = read(directory)
+    told = fields[Kind.ACCOUNT, "demo"]
+    assert [told[name] for name in ("lease_seconds", "open_pool", "evidence", "duplicate_guard")] == [60, True, "claimed", False]
+    assert [fields[Kind.AGENT, slug]["capacity"] for slug in ("engineer", "writer")] == [3, 1]
+
+
+def test_off_is_a_word_and_yes_is_no_truth_value(directory):
+    settle(directory, "  evidence: off\n")
+    assert read(directory)[1][Kind.ACCOUNT, "demo"]["evidence"] == "off"
+    settle_again = (directory / "account.yaml").read_text().replace("evidence: off", "open_pool: yes")
+    (directory / "account.yaml").write_text(settle_again)
+    assert refused(directory) == ["account.yaml: settings.open_pool: Expected `bool`, got `str`"]
+
+
+def test_settings_out_of_range_are_refused(directory):
+    settle(directory, "  lease_seconds: 29\n  open_pool: 1\n  evidence: maybe\n  duplicate_guard: null\n  lease_minutes: 1\n")
+    engineer = directory / "agents/engineer.md"
+    engineer.write_text(engineer.read_text().replace("slug: engineer\n", "slug: engineer\ncapacity: 21\n"))
+    assert refused(directory) == [
+        "account.yaml: unknown key settings.lease_minutes",
+        "account.yaml: settings.lease_seconds must be a whole number from 30 to 86400",
+        "account.yaml: settings.open_pool: Expected `bool`, got `int`",
+        "account.yaml: settings.evidence: Invalid enum value 'maybe'",
+        "account.yaml: settings.duplicate_guard: Expected `bool`, got `null`",
+        "agents/engineer.md: capacity must be a whole number from 1 to 20",
+    ]
+
+
 def test_files_that_do_not_fit_together_are_told_too(directory):
     (directory / "agents/orchestrator.md").rename(directory / "agents/conductor.md")
     (directory / "skills/evidence-first.md").unlink()

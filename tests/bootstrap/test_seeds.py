@@ -115,6 +115,35 @@ async def test_every_kind_of_row_follows_its_seed_and_then_rests(board):
     assert await board.row(account_id, STATE) == before
 
 
+async def test_settings_and_capacity_follow_their_seed_unless_a_person_set_them(board):
+    account_id = (await board.load()).account_id
+    board.rewrite("account.yaml", "  defaults: {}", "  lease_seconds: 60\n  evidence: off\n  open_pool: true")
+    for slug in ("engineer", "writer"):
+        board.rewrite(f"agents/{slug}.md", f"slug: {slug}\n", f"slug: {slug}\ncapacity: 4\n")
+    await board.rows(account_id, "UPDATE agents SET capacity = 2 WHERE account_id = $1 AND slug = 'writer' RETURNING 1")
+    report = await board.load()
+    assert [line.split(":")[0].strip() for line in report.lines[1:]] == [
+        f"account {board.slug}",
+        "agent engineer",
+        "agent writer",
+    ]
+    row = await board.row(account_id, "SELECT settings::text AS settings FROM accounts WHERE id = $1")
+    policy = msgspec.json.decode(row["settings"], type=AccountPolicy)
+    assert (policy.lease_seconds, policy.open_pool, policy.evidence, policy.duplicate_guard) == (60, True, "off", True)
+    assert [(await board.row(account_id, AGENT, slug))["capacity"] for slug in ("engineer", "writer")] == [4, 2]
+    await board.rows(account_id, "UPDATE accounts SET settings = settings || '{\"lease_seconds\": 90}' WHERE id = $1 RETURNING 1")
+    assert (
+        f"  account {board.slug}: kept as it is, because a person has changed, made or removed it" in (await board.load()).lines
+    )
+
+
+async def test_a_row_from_before_a_setting_existed_is_not_taken_for_edited(board):
+    account_id = (await board.load()).account_id
+    names = "'{lease_seconds,open_pool,evidence,duplicate_guard}'::text[]"
+    await board.rows(account_id, f"UPDATE accounts SET settings = settings - {names} WHERE id = $1 RETURNING 1")
+    assert (await board.load()).lines == [f"account {board.slug}: 13 unchanged"]
+
+
 async def test_a_later_seed_is_added_and_a_lost_one_is_left(board):
     account_id = (await board.load()).account_id
     (board.directory / "agents/writer.md").unlink()

@@ -137,8 +137,8 @@ async def test_a_reviewers_words_are_posted_though_the_task_left_review_while_it
     moved = asyncio.Event()
     gateway.answering = lambda asked: says("My verdict.", once=moved) if asked.agent == "reviewer" else NO_REPLY
     task = await board.task(assignee_slugs=["engineer"])
-    for step in ("in_progress", "review"):
-        await board.as_("engineer").post("/agent/task-status", json={"task_id": task["id"], "status": step})
+    review = {"task_id": task["id"], "status": "review", "fence": await board.claim("engineer", task["id"])}
+    assert (await board.as_("engineer").post("/agent/task-status", json=review)).status_code == 200
     await make.until(lambda: asyncio.sleep(0, gateway.of("reviewer")))
     answer = await board.as_("reviewer").post(
         "/agent/task-status", json={"task_id": task["id"], "status": goal, "reason": "Why."}

@@ -9,6 +9,7 @@ import pytest
 from app.delivery import render
 from app.delivery.types import MentionableAgent, PromptMessage, RepositoryFacts
 from app.notifications.types import NotificationType
+from app.policies.types import Evidence
 from app.tasks.types import TaskStatus
 from tests.delivery.worlds import POLICY, context, message, task, tokens
 
@@ -61,6 +62,7 @@ def every_prompt():
             is_orchestrator=is_orchestrator,
             may_close=may_close,
             repository=None if may_close else context().repository,
+            evidence=Evidence.CHECKED,
         )
 
 

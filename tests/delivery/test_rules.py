@@ -21,6 +21,7 @@ MENTION = NotificationType.MENTION
 UPDATE = NotificationType.THREAD_UPDATE
 MOVE = NotificationType.STATUS_CHANGE
 REQUEST = NotificationType.RESPONSE_REQUEST
+READY = NotificationType.READY
 MESSAGES = (MENTION, UPDATE, REQUEST)
 PERSON = AuthorKind.PERSON
 
@@ -42,6 +43,10 @@ DELIVERED = [
     (ASSIGNMENT, ASSIGNEE | {"author_is_recipient": True}, "assigned"),
     (ASSIGNMENT, ASSIGNEE | TOO_DEEP, "assigned"),
     (ASSIGNMENT, ASSIGNEE | BLOCKED, "assigned"),
+    (READY, ASSIGNEE, "ready"),
+    (READY, ASSIGNEE | {"author_is_recipient": True}, "ready"),
+    (READY, ASSIGNEE | BLOCKED | TOO_DEEP, "ready"),
+    (READY, ORCHESTRATOR, "ready"),
     (MENTION, BY_PERSON, "mentioned"),
     (MENTION, BY_PERSON | DONE, "mentioned"),
     (MENTION, BY_PERSON | BLOCKED, "mentioned"),
@@ -74,6 +79,8 @@ DELIVERED = [
 ]
 
 SKIPPED = [
+    (READY, {}, "no_longer_assigned"),
+    (READY, ASSIGNEE | DONE, "task_done"),
     (ASSIGNMENT, {}, "no_longer_assigned"),
     (ASSIGNMENT, ASSIGNEE | DONE, "task_done"),
     (ASSIGNMENT, ASSIGNEE | ARCHIVED, "task_archived"),
@@ -154,7 +161,7 @@ def test_every_decision_has_a_reason_of_its_own_side(given_facts):
 
 @given(any_facts)
 def test_nobody_is_woken_by_an_own_message_or_move(given_facts):
-    if given_facts.author_is_recipient and given_facts.type is not ASSIGNMENT:
+    if given_facts.author_is_recipient and given_facts.type not in (ASSIGNMENT, READY):
         assert isinstance(should_deliver(given_facts), Skip)
 
 

@@ -12,13 +12,15 @@ from app.delivery.types import (
     MentionableAgent,
     PromptAgent,
     PromptContext,
+    PromptCriterion,
+    PromptHandoff,
     PromptMessage,
     PromptNotification,
     PromptTask,
     RepositoryFacts,
 )
 from app.notifications.types import NotificationType
-from app.tasks.types import TaskStatus
+from app.tasks.types import HandoffKind, TaskStatus, Verdict
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 POLICY = {
@@ -59,8 +61,23 @@ def task(**changes: Any) -> PromptTask:
         "labels": ("auth", "urgent"),
         "due": date(2030, 2, 3),
         "assigned_slugs": ("tester",),
+        "criteria": (
+            PromptCriterion(position=1, text="People log in."),
+            PromptCriterion(position=2, text="It is tested.", verdict=Verdict.CLAIMED, is_met=False),
+        ),
     }
     return PromptTask(**(fields | changes))
+
+
+def handoff(**changes: Any) -> PromptHandoff:
+    fields: dict[str, Any] = {
+        "kind": HandoffKind.REWORK,
+        "author_kind": AuthorKind.AGENT,
+        "author_name": "Cris",
+        "at": NOW,
+        "parts": (("", ("The logout is missing.",)), ("Open questions", ("Who logs out?", "When?"))),
+    }
+    return PromptHandoff(**(fields | changes))
 
 
 REPOSITORY = RepositoryFacts(
@@ -95,6 +112,7 @@ def context(kind: NotificationType = NotificationType.THREAD_UPDATE, **changes: 
         orchestrator_slug="conductor",
         person_to_ask="Ada",
         next_statuses=(TaskStatus.REVIEW, TaskStatus.BLOCKED),
+        handoffs=(handoff(),),
     )
     return replace(base, **changes)
 

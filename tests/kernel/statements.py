@@ -20,8 +20,10 @@ class Statement(NamedTuple):
 
 
 def modules() -> Iterator[Any]:
-    for path in sorted((settings.ROOT / "app").glob("*/queries.py")):
-        yield importlib.import_module(f"app.{path.parent.name}.queries")
+    root = settings.ROOT
+    for path in sorted([*root.glob("app/*/queries.py"), *root.glob("app/*/queries/*.py")]):
+        parts = path.relative_to(root).with_suffix("").parts
+        yield importlib.import_module(".".join(part for part in parts if part != "__init__"))
 
 
 def statements() -> list[Statement]:
@@ -43,4 +45,4 @@ def _of(module: Any) -> Iterator[Statement]:
 
 
 # Column lists that statements of the same file are made of.
-FRAGMENTS = {"tasks.CARD"}
+FRAGMENTS = {"tasks.ASSIGNEES", "tasks.CARD", "tasks.LINKED", "tasks.READY"}

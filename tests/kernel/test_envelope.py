@@ -46,7 +46,7 @@ BODIES: dict[str, tuple[bytes, int, str]] = {
     "empty": (b"", 422, "validation_failed"),
     "a list": (b"[]", 422, "validation_failed"),
     "null": (b"null", 422, "validation_failed"),
-    "2 MiB": (b'{"title": "' + b"x" * 2_097_152 + b'"}', 413, "payload_too_large"),
+    "13 MiB": (b'{"title": "' + b"x" * 13_631_488 + b'"}', 413, "payload_too_large"),
     "NUL escaped": (title('"a\\u0000b"'), 422, "validation_failed"),
     "NUL raw": (b'{"title": "a\x00b"}', 400, "malformed_request"),
     "NUL in a list": (b'{"title": "a", "labels": ["\\u0000"]}', 422, "validation_failed"),

@@ -22,7 +22,7 @@ FUNCTIONS = "SELECT proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pron
 
 
 @pytest.fixture
-async def empty(cluster):
+async def empty(cluster, template):
     """The admin's address of a database without any table."""
     admin, _ = cluster
     name = f"m_{uuid4().hex[:12]}"

@@ -11,8 +11,20 @@ from app.accounts.queries import AUTHENTICATE
 from app.kernel import db
 from tests import boards
 from tests.kernel.statements import Statement, statements
+from tests.tasks.test_search import filled
 
-GROWING = {"tasks", "messages", "events", "notifications", "runtime_commands", "task_assignees", "runtime_command_attempts"}
+GROWING = {
+    "tasks",
+    "messages",
+    "events",
+    "notifications",
+    "runtime_commands",
+    "task_assignees",
+    "task_dependencies",
+    "task_texts",
+    "runtime_command_attempts",
+    "agent_sessions",
+}
 ALL = statements()
 # Statements that read on purpose all there is, and why.
 UNBOUNDED = {
@@ -93,7 +105,7 @@ def faults(plan: list[dict[str, Any]]) -> list[str]:
 
 def test_there_are_statements_to_check():
     assert len(ALL) > 60
-    assert {one.name for one in ALL} >= {"tasks.SCENE", "tasks.MOVE_TASK", "runtime.CLAIM", "events.RECORD", "agentapi.OWN"}
+    assert {one.name for one in ALL} >= {"tasks.SCENE", "tasks.MOVE_TASK", "runtime.CLAIM", "events.RECORD", "agentapi.NEXT"}
     assert set(UNBOUNDED) <= {one.name for one in ALL}
 
 
@@ -111,6 +123,44 @@ async def test_no_statement_reads_a_growing_table_from_end_to_end(service, plann
         allowed = {*SMALL, BY_KEY.get(statement.name)}
         found[statement.name] = [*faults(plan), *unbounded_walks(plan, first, allowed=allowed)]
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+# Functions that run statements of their own, and an index that each of them must reach through the wall.
+FUNCTIONS = {
+    "search_tasks('lamp', 20, false, false)": "task_texts_words_idx",
+    "search_tasks('lamp', 20, true, true)": "task_texts_words_idx",
+    "possible_duplicates('Fix the lamp', 0.6, 5)": "task_texts_title_idx",
+}
+WITHIN = (
+    "LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_nested_statements = on; "
+    "SET auto_explain.log_format = json; SET client_min_messages = log;"
+)
+
+
+async def plans_within(planner, call: str) -> list[list[dict[str, Any]]]:
+    """The plans of the statements that a function runs; the last is of the call itself."""
+    logged: list[str] = []
+    listener = lambda _, message: logged.append(message.message)  # noqa: E731
+    await planner.execute(WITHIN + "".join(f"SET {one};" for one in SETTINGS[1:]))
+    planner.add_log_listener(listener)
+    await planner.execute(f"SELECT * FROM {call}")
+    planner.remove_log_listener(listener)
+    plans = [json.loads(text.partition("plan:")[2])["Plan"] for text in logged if "plan:" in text]
+    return [list(nodes(plan)) for plan in plans]
+
+
+async def test_no_function_reads_a_growing_table_from_end_to_end(board, planner):
+    await filled(planner, board.account_id, 2000, title="Paint the fence")
+    await board.task(title="Mend the lamp")
+    for statement in ("VACUUM ANALYZE tasks", "VACUUM ANALYZE task_texts", f"SET app.account_id = '{board.account_id}'"):
+        await planner.execute(statement)
+    first = await first_columns(planner)
+    for call, index in FUNCTIONS.items():
+        plans = await plans_within(planner, call)
+        used = {node.get("Index Name") for plan in plans for node in plan}
+        wrong = [[*faults(plan), *unbounded_walks(plan, first, allowed=set())] for plan in plans]
+        assert [fault for faulty in wrong for fault in faulty] == [], call
+        assert index in used, call
 
 
 async def test_a_forgotten_account_is_seen_in_the_plan(planner):
@@ -154,25 +204,60 @@ async def test_writes_take_four_round_trips_and_reads_at_most_five(urls, monkeyp
     monkeypatch.setattr(db, "_Connection", Counted)
     async with boards.opened(urls[1]) as board:
         agent, task = board.as_("engineer"), await board.task(assignee_slugs=["engineer"])
-        goals = iter(["in_progress", "blocked"])
+        goals, fenced = iter(["in_progress", "blocked"]), list[Any]()
 
         def post(path: str, client: Any = agent, **body: Any) -> Any:
             return lambda: client.post(path, json=body)
 
         async def status() -> Any:
             body = {"task_id": task["id"], "status": next(goals), "blocked_reason": "b"}
-            return await agent.post("/agent/task-status", json=body)
+            answer = await agent.post("/agent/task-status", json=body, headers={"X-Lease-Fence": "1"} if fenced else {})
+            fenced.append(answer)
+            return answer
+
+        leader, titles = board.as_("orchestrator"), iter(["Fix the lamp", "Paint the fence"])
+        refs = iter([{"provider": "forge", "number": number} for number in (1, 2)])
+        others = [await board.task(assignee_slugs=["engineer-2"]) for _ in range(2)]
+        await board.person.patch(f"/api/v1/agents/{await board.agent_id('engineer-2')}", json={"capacity": 5})
+
+        async def claim() -> Any:
+            return await board.as_("engineer-2").post("/agent/task-claim", json={})
+
+        async def heartbeat() -> Any:
+            return await board.as_("engineer-2").post("/agent/task-heartbeat", json={"task_id": others[0]["id"], "fence": 1})
 
         found = {
             "status": await sent_by(status),
-            "create": await sent_by(post("/agent/task-create", board.as_("orchestrator"), title="T")),
+            "claim": await sent_by(claim),
+            "heartbeat": await sent_by(heartbeat),
+            "create": await sent_by(lambda: leader.post("/agent/task-create", json={"title": next(titles)})),
+            "link": await sent_by(
+                lambda: leader.post("/agent/task-link-pr", json={"task_id": task["id"], "vcs_ref": next(refs)})
+            ),
+            "search": await sent_by(post("/agent/task-search", leader, query="task")),
+            "survey": await sent_by(post("/agent/task-list", leader)),
+            "history": await sent_by(post("/agent/task-history", task_id=task["id"])),
             "message": await sent_by(post("/agent/task-message", task_id=task["id"], content="hi @reviewer")),
             "load": await sent_by(post("/agent/task-load", task_id=task["id"])),
             "list": await sent_by(lambda: board.person.get("/api/v1/tasks?limit=50")),
             "one": await sent_by(lambda: board.person.get(f"/api/v1/tasks/{task['id']}")),
             "thread": await sent_by(lambda: board.person.get(f"/api/v1/tasks/{task['id']}/messages")),
         }
-    assert found == {"status": 4, "create": 4, "message": 4, "load": 4, "list": 3, "one": 3, "thread": 4}
+    assert found == {
+        "status": 4,
+        "claim": 4,
+        "heartbeat": 4,
+        "create": 4,
+        "link": 5,
+        "search": 4,
+        "survey": 4,
+        "history": 5,
+        "message": 4,
+        "load": 5,
+        "list": 3,
+        "one": 3,
+        "thread": 4,
+    }
 
 
 async def test_a_key_for_repetition_costs_one_round_trip(urls, monkeypatch):

@@ -151,10 +151,17 @@ CALLS: list[tuple[str, str, dict[str, Any] | None]] = [
     ("POST", "/api/v1/tasks/{id}/messages", {"content": "hi"}),
     ("GET", "/api/v1/tasks/{id}/messages", None),
     ("GET", "/api/v1/tasks/{id}/events", None),
+    ("GET", "/api/v1/tasks/{id}/vcs-refs", None),
+    ("POST", "/api/v1/tasks/{id}/vcs-refs", {"provider": "forge", "number": 1}),
     ("POST", "/api/v1/policies/explain", {"action": "task.close", "task_id": "{id}"}),
 ]
 AGENT_CALLS: list[tuple[str, dict[str, Any]]] = [
     ("task-load", {}),
+    ("task-get", {}),
+    ("task-thread", {}),
+    ("task-history", {}),
+    ("task-delete", {"reason": "r"}),
+    ("task-link-pr", {"vcs_ref": {"provider": "forge", "number": 1}}),
     ("task-status", {"status": "in_progress"}),
     ("task-assign", {"assignee_slugs": ["writer"]}),
     ("task-message", {"content": "hi"}),

@@ -24,9 +24,9 @@ async def account(board, **changed: Any) -> None:
 async def in_review(board, worker: str = "engineer", *others: str) -> dict[str, Any]:
     """A task that `worker` brought to review; `others` are assigned and did nothing."""
     task: dict[str, Any] = await board.task(assignee_slugs=[worker, *others])
-    for status in ("in_progress", "review"):
-        answer = await board.as_(worker).post("/agent/task-status", json={"task_id": task["id"], "status": status})
-        assert answer.status_code == 200, answer.text
+    fence = await board.claim(worker, task["id"])
+    answer = await board.as_(worker).post("/agent/task-status", json={"task_id": task["id"], "status": "review", "fence": fence})
+    assert answer.status_code == 200, answer.text
     return task
 
 

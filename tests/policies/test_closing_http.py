@@ -199,6 +199,7 @@ ASKED: list[tuple[str, str, dict[str, Any]]] = [
 async def test_explain_says_what_doing_does(board, reviewer, orchestrator):
     await arranged(board, reviewer=reviewer, orchestrator=orchestrator)
     await flags(board, "writer", can_modify_task_status=False)
+    await board.person.patch(f"/api/v1/agents/{await board.agent_id('engineer')}", json={"capacity": 20})
     for who, (action, path, body) in itertools.product(("engineer", "reviewer", "writer", "orchestrator"), ASKED):
         task = await in_review(board)
         said = await explained(board, who, task, action, status=body.get("status"))

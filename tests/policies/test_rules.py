@@ -58,7 +58,7 @@ def test_every_action_is_settled_for_people_agents_and_the_board():
             assert isinstance(decide(action, actor=actor, account=LED), Allowed | Denied)
 
 
-READS = {a for a in Action if a.endswith(".read")} | {Action.POLICIES_EXPLAIN}
+READS = {a for a in Action if a.endswith(".read")} | {Action.POLICIES_EXPLAIN, Action.TASK_SURVEY}
 MANAGES = {a for a in Action if a.endswith(".manage")}
 
 
@@ -78,7 +78,7 @@ def test_some_things_are_for_people_even_before_the_orchestrator(action):
     assert verdict(ask(action, agent(1, flags=everything, is_assigned=True))) is Reason.PERSONS_ONLY
 
 
-@pytest.mark.parametrize("action", sorted(READS - {Action.ACCOUNT_READ}))
+@pytest.mark.parametrize("action", sorted(READS - {Action.ACCOUNT_READ, Action.TASK_SURVEY}))
 def test_any_agent_reads(action):
     nothing = Flags(**{flag.value: False for flag in Flag})
     assert verdict(ask(action, agent(flags=nothing))) == "agent"

@@ -132,7 +132,10 @@ async def test_an_agent_moves_only_what_it_is_assigned_to(board):
 async def test_the_orchestrator_moves_any_task_and_a_reviewer_those_in_review(board):
     task = await board.task(assignee_slugs=["engineer"])
     for who, status in (("orchestrator", "in_progress"), ("engineer", "review"), ("reviewer", "in_progress")):
-        answer = await board.as_(who).post("/agent/task-status", json={"task_id": task["id"], "status": status, "reason": "so"})
+        body = {"task_id": task["id"], "status": status, "reason": "so"}
+        if who == "engineer":
+            body["fence"] = await board.claim("engineer", task["id"])
+        answer = await board.as_(who).post("/agent/task-status", json=body)
         assert (answer.status_code, answer.json().get("status")) == (200, status), (who, answer.text)
 
 

@@ -29,6 +29,8 @@ SYSTEM_MOVES: Mapping[TaskStatus, tuple[TaskStatus, ...]] = MappingProxyType(
 )
 
 BIRTHS = (_INBOX, _ASSIGNED, _IN_PROGRESS, _BLOCKED)
+# From these a claim starts the work; a claim of a task in progress only takes it over.
+STARTS_FROM = frozenset({_INBOX, _ASSIGNED})
 _STARTED = frozenset({_ASSIGNED, _IN_PROGRESS})
 
 _NEEDS = MappingProxyType(

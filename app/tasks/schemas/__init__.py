@@ -1,21 +1,44 @@
 """The wire shapes of cards."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, UnsetType
 
 from app.kernel.types import ActorKind
 from app.kernel.wire import Body, View, in_calendar
-from app.tasks.types import Description, Labels, Priority, Reason, TaskStatus, Title
+from app.tasks.types import Description, Labels, LeaseKind, Priority, Reason, TaskStatus, Title
 
 Slugs = Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(max_length=50)]
 Emails = Annotated[list[Annotated[str, Meta(min_length=3, max_length=254)]], Meta(max_length=50)]
 Version = Annotated[int, Meta(ge=1)]
 Moment = Annotated[datetime, Meta(tz=True)]
+Fence = Annotated[int, Meta(ge=1)]
+Line = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"\S")]
+Lines = Annotated[list[Line], Meta(max_length=20)]
+CRITERIA_MOST = 30
+Criteria = Annotated[list[Line], Meta(max_length=CRITERIA_MOST)]
+Dependencies = Annotated[list[UUID], Meta(max_length=50)]
 AgentStatus = Literal["in_progress", "review", "done", "blocked"]
 NewStatus = Literal["inbox", "assigned", "in_progress", "review", "done", "blocked", "archived"]
+
+
+def distinct(criteria: list[str] | UnsetType) -> None:
+    """Refuse a criterion that is there twice: its verdicts could not be told apart."""
+    texts = [] if criteria is UNSET else [text.strip() for text in criteria]
+    if len(set(texts)) < len(texts):
+        raise ValueError("Object says one criterion twice in field `acceptance_criteria`")
+
+
+class Handoff(Body):
+    """What the next holder needs to know: bounded, so that it always fits into a prompt."""
+
+    summary: Annotated[str, Meta(max_length=4000)] = ""
+    decisions: Lines = []
+    open_questions: Lines = []
+    artifacts: Lines = []
+    tried: Lines = []
 
 
 class NewTask(Body):
@@ -28,12 +51,18 @@ class NewTask(Body):
     blocked_reason: Reason | None = None
     assignee_slugs: Slugs = []
     assignee_emails: Emails = []
+    acceptance_criteria: Criteria = []
+    depends_on: Dependencies = []
+    parent_id: UUID | None = None
 
     def __post_init__(self) -> None:
         in_calendar(self.due_at)
+        distinct(self.acceptance_criteria)
 
 
 class AgentNewTask(Body):
+    """`not_duplicate_because` creates a task all the same that was refused as a possible duplicate."""
+
     title: Title
     description: Description = ""
     priority: Priority = 3
@@ -42,33 +71,46 @@ class AgentNewTask(Body):
     status: NewStatus | None = None
     blocked_reason: Reason | None = None
     assignee_slugs: Slugs = []
+    acceptance_criteria: Criteria = []
+    depends_on: Dependencies = []
+    parent_id: UUID | None = None
+    not_duplicate_because: Line | None = None
 
     def __post_init__(self) -> None:
         in_calendar(self.due_at)
+        distinct(self.acceptance_criteria)
 
 
 class TaskEdit(Body):
-    """Absent fields stay; `due_at: null` removes the date."""
+    """Absent fields stay; `due_at: null` removes the date; of `acceptance_criteria` the same text keeps its verdict."""
 
     title: Title | UnsetType = UNSET
     description: Description | UnsetType = UNSET
     priority: Priority | UnsetType = UNSET
     labels: Labels | UnsetType = UNSET
     due_at: Moment | None | UnsetType = UNSET
+    acceptance_criteria: Criteria | UnsetType = UNSET
+    depends_on: Dependencies | UnsetType = UNSET
+    parent_id: UUID | None | UnsetType = UNSET
     expected_version: Version | None = None
+    fence: Fence | None = None
 
     def __post_init__(self) -> None:
         in_calendar(self.due_at)
+        distinct(self.acceptance_criteria)
 
 
 class StatusChange(Body):
-    """`reason` is said to the assignees; entering `blocked` needs `blocked_reason`."""
+    """`reason` is said to the assignees; entering `blocked` needs `blocked_reason`; archiving open sub-tasks, `children`."""
 
     status: TaskStatus
+    children: Literal["archive", "detach"] | None = None
     blocked_reason: Reason | None = None
     reason: Reason | None = None
     expected_status: TaskStatus | None = None
     expected_version: Version | None = None
+    fence: Fence | None = None
+    handoff: Handoff | None = None
 
 
 class Reopening(Body):
@@ -83,15 +125,19 @@ class AgentStatusChange(Body):
     reason: Reason | None = None
     expected_status: TaskStatus | None = None
     expected_version: Version | None = None
+    fence: Fence | None = None
+    handoff: Handoff | None = None
 
 
 class Assignment(Body):
-    """Adds by default; `replace` makes these the only assignees."""
+    """Adds by default; `replace` makes these the only assignees. They get `reason` and `handoff`."""
 
     assignee_slugs: Slugs = []
     assignee_emails: Emails = []
     replace: bool = False
     expected_version: Version | None = None
+    reason: Reason | None = None
+    handoff: Handoff | None = None
 
 
 class AgentAssignment(Body):
@@ -99,6 +145,8 @@ class AgentAssignment(Body):
     assignee_slugs: Slugs
     replace: bool = False
     expected_version: Version | None = None
+    reason: Reason | None = None
+    handoff: Handoff | None = None
 
 
 class AgentTask(Body):
@@ -114,7 +162,26 @@ class AssigneeView(View):
     email: str | None = None
 
 
+class LeaseView(View):
+    """The right to work on a task until `until`; `fence` goes with every write."""
+
+    task_id: UUID
+    kind: LeaseKind
+    fence: int
+    until: datetime
+
+
+class NextAction(View):
+    """What this caller may do now: a verb, the arguments that settle it, and the fields that it still needs."""
+
+    verb: str
+    arguments: dict[str, Any] = {}
+    needs: list[str] = []
+
+
 class TaskView(View):
+    """`lease` is for the holder, in the answers that give or renew it; the others see who holds it until when."""
+
     id: UUID
     title: str
     description: str
@@ -129,9 +196,15 @@ class TaskView(View):
     created_by_id: UUID | None
     created_at: datetime
     updated_at: datetime
+    parent_id: UUID | None = None
+    lease_agent_id: UUID | None = None
+    lease_kind: LeaseKind | None = None
+    lease_until: datetime | None = None
     last_message_at: datetime | None = None
     completed_at: datetime | None = None
     archived_at: datetime | None = None
+    lease: LeaseView | UnsetType = UNSET
+    next_actions: list[NextAction] | UnsetType = UNSET
 
 
 class TaskPage(View):

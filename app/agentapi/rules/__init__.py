@@ -1,0 +1,33 @@
+"""What moves a task next: for every state, the first thing that it waits for and what comes after."""
+
+from collections.abc import Iterator
+from typing import assert_never
+
+from app.agentapi.rules import finishing, starting
+from app.agentapi.rules.crew import Crew
+from app.agentapi.types import Facts, Obstacle, Why
+from app.tasks.types import TaskStatus
+
+
+def why(facts: Facts) -> Why:
+    """The obstacles in the order in which they fall."""
+    first, *also = _obstacles(Crew(facts))
+    return Why(first=first, also=tuple(also))
+
+
+def _obstacles(crew: Crew) -> Iterator[Obstacle]:  # every state yields at least one
+    match crew.card.status:
+        case TaskStatus.INBOX:
+            yield from starting.in_inbox(crew)
+        case TaskStatus.ASSIGNED:
+            yield from starting.assigned(crew)
+        case TaskStatus.IN_PROGRESS:
+            yield from starting.in_progress(crew)
+        case TaskStatus.BLOCKED:
+            yield from starting.blocked(crew)
+        case TaskStatus.REVIEW:
+            yield from finishing.in_review(crew)
+        case TaskStatus.DONE | TaskStatus.ARCHIVED:
+            yield from finishing.closed(crew)
+        case _:
+            assert_never(crew.card.status)

@@ -1,0 +1,56 @@
+"""What moves a task next, for whoever asks; it reads and keeps nobody waiting."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from app.agentapi import queries, rules
+from app.agentapi.schemas import AgentQuestion, ObstacleView, WhoView, WhyView
+from app.agentapi.types import Facts, InHand, Obstacle, Person, Told
+from app.kernel.transaction import Transaction
+from app.kernel.types import Principal
+from app.policies import service as policies
+from app.policies.types import Action
+from app.tasks import scenes
+from app.tasks.schemas import NextAction
+
+PEOPLE_MOST = 10
+
+
+async def why(tx: Transaction, principal: Principal, task_id: UUID) -> WhyView:
+    """The first thing that the task waits for, who can do it, and what else is in its way."""
+    card, scene = await scenes.look(tx, principal, task_id, whole_crew=True)
+    policies.require(Action.TASK_READ, principal=principal, account=scene.account, crew=scene.crew, status=card.status)
+    around = await tx.row(queries.AROUND, tx.account_id, task_id, PEOPLE_MOST)
+    facts = Facts(
+        card=card,
+        scene=scene,
+        in_hand=_read(around["in_hand"], tuple[InHand, ...]),
+        told=_read(around["told"], tuple[Told, ...]),
+        people=_read(around["people"], tuple[Person, ...]),
+        since=around["since"] or card.created_at,
+    )
+    found = rules.why(facts)
+    return WhyView(
+        **_shown(found.first), task_id=card.id, status=card.status, also=[ObstacleView(**_shown(one)) for one in found.also]
+    )
+
+
+async def asked(tx: Transaction, principal: Principal, body: AgentQuestion) -> WhyView:
+    return await why(tx, principal, body.task_id)
+
+
+def _read(text: str, kind: Any) -> Any:
+    return scenes.read_json(text, kind)
+
+
+def _shown(one: Obstacle) -> dict[str, Any]:
+    return {
+        "waits_for": one.waits_for,
+        "words": one.words,
+        "who": [WhoView(kind=who.kind, name=who.name, slug=who.slug, email=who.email) for who in one.who],
+        "until": one.until,
+        "details": one.details,
+        "next_verb": NextAction(**msgspec.structs.asdict(one.step) | {"needs": list(one.step.needs)}) if one.step else None,
+    }

@@ -1,0 +1,27 @@
+"""Renewing the lease of an agent that is at work without saying so itself."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from app.kernel.transaction import Transaction
+from app.tasks.queries import leases as queries
+
+# A renewal that is missed once still leaves the lease alive.
+SHARE = 3
+
+
+async def renew(tx: Transaction, agent_id: UUID, task_id: UUID) -> float | None:
+    """Renew the lease of the agent on the task, if it has one; answers in how many seconds to come again."""
+    row = await tx.fresh_row(queries.HELD, tx.account_id, task_id)
+    if row is None:
+        return None
+    if row["lease_agent_id"] == agent_id and row["lease_until"] > row["now"]:
+        until = max(row["lease_until"], row["now"] + timedelta(seconds=row["lease_seconds"]))
+        tx.write(queries.RENEW, tx.account_id, task_id, row["lease_fence"], until, expect=1)
+    return float(row["lease_seconds"]) / SHARE
+
+
+def first_after(*, lease_seconds: float, left: float | None) -> float:
+    """When to renew first: at once where little of the lease is left; `left` is None where the agent has none yet."""
+    pause = lease_seconds / SHARE
+    return pause if left is None else max(0.0, min(pause, left - pause))

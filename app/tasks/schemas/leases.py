@@ -1,0 +1,41 @@
+"""The wire shapes of leases, and of what one holder leaves to the next."""
+
+from uuid import UUID
+
+from app.kernel.wire import Body, View
+from app.tasks.schemas import Fence, Handoff, LeaseView, TaskView
+from app.tasks.schemas.handoffs import HandoffView
+from app.tasks.types import Reason
+
+
+class AgentClaim(Body):
+    """Without `task_id` the best task that this agent may start."""
+
+    task_id: UUID | None = None
+
+
+class AgentHeartbeat(Body):
+    """`handoff` are notes for whoever comes next, kept in case this holder does not come back."""
+
+    task_id: UUID
+    fence: Fence | None = None
+    handoff: Handoff | None = None
+
+
+class AgentRelease(Body):
+    task_id: UUID
+    fence: Fence | None = None
+    reason: Reason | None = None
+    handoff: Handoff | None = None
+
+
+class ClaimView(View):
+    """All is empty when there is nothing to claim; `is_new` is false for a lease that was held already.
+
+    `handoff` is the newest that was left with the task; `task-load` shows the ones before it.
+    """
+
+    task: TaskView | None = None
+    lease: LeaseView | None = None
+    is_new: bool = False
+    handoff: HandoffView | None = None

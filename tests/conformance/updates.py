@@ -1,0 +1,100 @@
+"""Cases of changing cards, several things at once too."""
+
+from tests.conformance.steps import Case, held, is_now, is_on, reviewable, task
+
+MINE = (task("engineer"),)
+
+CASES = (
+    Case(
+        verb="task-update",
+        name="by its holder",
+        given=(held(),),
+        sends={"task_id": "{task}", "priority": 1, "labels": ["a"], "fence": "{fence}"},
+        says={"priority": 1, "labels": ["a"]},
+        then=is_now(priority=1, status="in_progress"),
+    ),
+    Case(
+        verb="task-update",
+        name="several things at once",
+        who="orchestrator",
+        given=(task(),),
+        sends={"task_id": "{task}", "title": "Better", "assignee_slugs": ["@Engineer "]},
+        says={"title": "Better", "status": "assigned"},
+        then=is_on("engineer"),
+    ),
+    Case(
+        verb="task-update",
+        name="all or nothing",
+        who="orchestrator",
+        given=MINE,
+        sends={"task_id": "{task}", "title": "Better", "status": "review"},
+        refused="invalid_transition",
+        then=is_now(title="A task", status="assigned"),
+    ),
+    Case(
+        verb="task-update",
+        name="with a stale fence",
+        given=(held(),),
+        sends={"task_id": "{task}", "priority": 1, "fence": 999},
+        refused="lease_lost",
+        then=is_now(priority=3),
+    ),
+    Case(
+        verb="task-update",
+        name="without the fence",
+        given=(held(),),
+        sends={"task_id": "{task}", "priority": 1},
+        refused="lease_required",
+        then=is_now(priority=3),
+    ),
+    Case(
+        verb="task-update",
+        name="done by the worker",
+        given=(reviewable(),),
+        sends={"task_id": "{task}", "status": "done"},
+        refused="forbidden",
+        says={"reason": "reviewer_required"},
+        then=is_now(status="review"),
+    ),
+    Case(
+        verb="task-update",
+        name="assigned by a worker",
+        given=(held(),),
+        sends={"task_id": "{task}", "assignee_slugs": ["writer"], "fence": "{fence}"},
+        refused="forbidden",
+        says={"reason": "orchestrator_required"},
+        then=is_on("engineer"),
+    ),
+    Case(
+        verb="task-update",
+        name="by a stranger",
+        who="writer",
+        given=MINE,
+        sends={"task_id": "{task}", "priority": 1},
+        refused="forbidden",
+        says={"reason": "not_assigned"},
+    ),
+    Case(verb="task-update", name="nothing", given=MINE, sends={"task_id": "{task}"}, refused="validation_failed"),
+    Case(
+        verb="task-update",
+        name="a long title",
+        given=(held(),),
+        sends={"task_id": "{task}", "title": "x" * 2001, "fence": "{fence}"},
+        refused="validation_failed",
+        field="title",
+    ),
+    Case(
+        verb="task-update",
+        name="of another version",
+        given=(held(),),
+        sends={"task_id": "{task}", "priority": 1, "expected_version": 99, "fence": "{fence}"},
+        refused="version_conflict",
+    ),
+    Case(
+        verb="task-update",
+        name="to wait for itself",
+        given=(held(),),
+        sends={"task_id": "{task}", "depends_on": ["{task}"], "fence": "{fence}"},
+        refused="dependency_cycle",
+    ),
+)
