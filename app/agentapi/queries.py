@@ -41,7 +41,7 @@ SELECT me.*, room.is_free,
 FROM me CROSS JOIN room LEFT JOIN offered ON true
 LEFT JOIN LATERAL (
     SELECT o.id, o.status FROM task_assignees x JOIN tasks o ON o.account_id = x.account_id AND o.id = x.task_id
-    WHERE room.is_free AND x.account_id = $1 AND x.agent_id = $2 AND x.removed_at IS NULL AND {_FREE}
+    WHERE room.is_free AND x.account_id = $1 AND x.agent_id = $2 AND x.removed_at IS NULL AND NOT x.is_closed AND {_FREE}
       AND (o.status = 'in_progress' OR o.status = 'assigned' AND {_READY})
     ORDER BY (o.status = 'in_progress') DESC, o.priority, o.id LIMIT 1
 ) own ON true

@@ -88,7 +88,7 @@ def _begun(tx: Transaction, principal: Principal, card: Card, scene: Scene) -> L
     """An agent that makes a task to work on it holds it from the start."""
     if card.status is not TaskStatus.IN_PROGRESS or principal.kind is not ActorKind.AGENT:
         return None
-    holding.require_capacity(principal, scene)
+    holding.require_capacity(principal, scene, card=card)
     return holding.granted(tx, principal, card, scene, kind=LeaseKind.WORK)
 
 

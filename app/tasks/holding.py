@@ -44,8 +44,10 @@ def watch(tx: Transaction, task_id: UUID, lease: Lease, *, seconds: float) -> No
     runtime.enqueue(tx, order, actor=None)
 
 
-def require_capacity(principal: Principal, scene: Scene) -> None:
+def require_capacity(principal: Principal, scene: Scene, *, card: Card) -> None:
     """Refuse a further lease to an agent that holds as many as it may; the database refuses what races past this."""
     mine = scene.agent(principal.id)
-    if mine is not None and len(scene.held) >= mine.capacity:
-        raise unheld(LeaseRefusal(problem=LeaseProblem.CAPACITY, held=scene.held, capacity=mine.capacity), scene)
+    # What it holds of this task ends with the move.
+    others = tuple(one for one in scene.held if one != card.id)
+    if mine is not None and len(others) >= mine.capacity:
+        raise unheld(LeaseRefusal(problem=LeaseProblem.CAPACITY, held=others, capacity=mine.capacity), scene)

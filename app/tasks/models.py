@@ -90,6 +90,13 @@ class TaskAssignee(SQLModel, table=True):
             postgresql_where=text("removed_at IS NULL AND person_id IS NOT NULL"),
         ),
         Index("task_assignees_task_idx", "account_id", "task_id"),
+        Index(
+            "task_assignees_open_idx",
+            "account_id",
+            "agent_id",
+            "task_id",
+            postgresql_where=text("removed_at IS NULL AND NOT is_closed"),
+        ),
         Index("task_assignees_work_idx", "account_id", "agent_id", "task_id", postgresql_where=text("removed_at IS NULL")),
     )
 
@@ -102,6 +109,7 @@ class TaskAssignee(SQLModel, table=True):
     assigned_by_id: UUID | None = None
     assigned_at: datetime = Field(sa_column=at_column())
     acted_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+    is_closed: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     removed_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
 
 

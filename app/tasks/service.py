@@ -54,7 +54,7 @@ def _implied(tx: Transaction, principal: Principal, card: Card, scene: Scene, se
     """An assignee that starts a task claims it."""
     if settled.goal is not TaskStatus.IN_PROGRESS or principal.kind is not ActorKind.AGENT or rule != "assignee":
         return None
-    holding.require_capacity(principal, scene)
+    holding.require_capacity(principal, scene, card=card)
     return holding.granted(tx, principal, card, scene, kind=LeaseKind.WORK)
 
 

@@ -11,6 +11,7 @@ depends_on = None
 
 APP, AUTH = "callboard_app", "callboard_auth"
 TABLES = ("task_dependencies", "task_handoffs", "task_criteria", "task_vcs_refs", "document_versions")
+READ = ("tasks", "task_assignees", "documents")
 DELETABLE = ("task_dependencies", "task_criteria", "task_vcs_refs")
 TENANT = "nullif(current_setting('app.account_id', true), '')::uuid"
 CHECKS = (
@@ -266,9 +267,18 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'inbox' AND NOT is_coordination"),
     )
     op.create_foreign_key("tasks_parent_fkey", "tasks", "tasks", ["account_id", "parent_id"], ["account_id", "id"])
+    op.add_column("task_assignees", sa.Column("is_closed", sa.Boolean(), server_default="false", nullable=False))
+    op.create_index(
+        "task_assignees_open_idx",
+        "task_assignees",
+        ["account_id", "agent_id", "task_id"],
+        unique=False,
+        postgresql_where=sa.text("removed_at IS NULL AND NOT is_closed"),
+    )
     for table, name, condition in CHECKS:
         op.create_check_constraint(name, table, condition)
     _kinds((*KINDS, "ready"))
+    _fill()
     for table in TABLES:
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
         op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
@@ -276,13 +286,25 @@ def upgrade() -> None:
         op.execute(f"GRANT SELECT, INSERT, UPDATE ON {table} TO {APP}")
     for table in DELETABLE:
         op.execute(f"GRANT DELETE ON {table} TO {APP}")
+    op.execute(GUARD_CAPACITY)
+    op.execute(CAPACITY_TRIGGER)
+    _authenticate(BOUND)
+
+
+def _fill() -> None:
+    """What older rows say of the new columns and tables; an owner is bound by its own policies, and none lets it read."""
+    for table in READ:
+        op.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
+    op.execute(
+        "UPDATE task_assignees x SET is_closed = true FROM tasks t "
+        "WHERE t.account_id = x.account_id AND t.id = x.task_id AND t.status IN ('done', 'archived')"
+    )
     op.execute(
         "INSERT INTO document_versions (account_id, document_id, version, title, content, author_kind, author_id, created_at) "
         "SELECT account_id, id, version, title, content, author_kind, author_id, updated_at FROM documents"
     )
-    op.execute(GUARD_CAPACITY)
-    op.execute(CAPACITY_TRIGGER)
-    _authenticate(BOUND)
+    for table in READ:
+        op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
 
 
 def _kinds(kinds: tuple[str, ...]) -> None:
@@ -307,10 +329,14 @@ def downgrade() -> None:
     _authenticate(UNBOUND)
     op.execute("DROP TRIGGER guard_capacity ON tasks")
     op.execute("DROP FUNCTION guard_capacity()")
+    for table in ("notifications", "deliveries"):
+        op.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
     op.execute(
         "DELETE FROM deliveries d USING notifications n WHERE n.account_id = d.account_id AND n.id = d.notification_id AND n.type = 'ready'"
     )
     op.execute("DELETE FROM notifications WHERE type = 'ready'")
+    for table in ("notifications", "deliveries"):
+        op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
     _kinds(KINDS)
     for table, name, _ in reversed(CHECKS):
         op.drop_constraint(name, table, type_="check")
@@ -322,6 +348,8 @@ def downgrade() -> None:
     op.drop_index("documents_task_idx", table_name="documents", postgresql_where=sa.text("task_id IS NOT NULL"))
     op.drop_index("documents_newest_idx", table_name="documents")
     op.drop_constraint("api_tokens_session_fkey", "api_tokens", type_="foreignkey")
+    op.drop_index("task_assignees_open_idx", table_name="task_assignees")
+    op.drop_column("task_assignees", "is_closed")
     op.drop_column("api_tokens", "session_id")
     op.drop_index("agent_sessions_agent_idx", table_name="agent_sessions")
     op.drop_column("agents", "capacity")

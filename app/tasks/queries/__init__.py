@@ -86,8 +86,9 @@ READY = """NOT EXISTS (SELECT 1 FROM task_dependencies x JOIN tasks d ON d.accou
 CLAIM_SCENE = f"""
 WITH own AS (
     SELECT o.id FROM task_assignees a JOIN tasks o ON o.account_id = $1 AND o.id = a.task_id
-    WHERE a.account_id = $1 AND a.agent_id = $3 AND a.removed_at IS NULL AND o.status IN ('in_progress', 'assigned')
-      AND (o.lease_until IS NULL OR o.lease_until <= callboard_now()) AND {READY}
+    WHERE a.account_id = $1 AND a.agent_id = $3 AND a.removed_at IS NULL AND NOT a.is_closed
+      AND (o.lease_until IS NULL OR o.lease_until <= callboard_now())
+      AND (o.status = 'in_progress' OR o.status = 'assigned' AND {READY})
     ORDER BY (o.status = 'in_progress') DESC, o.priority, o.id LIMIT 1 FOR NO KEY UPDATE OF o SKIP LOCKED
 ), pool AS (
     SELECT o.id FROM tasks o
@@ -127,12 +128,17 @@ INSERT_TASK = Write(
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, false, $10, $11, $12, $12, $13, $14, $15, $16, $17) RETURNING 1
     )""",
 )
+# What an agent has to do is found among its open stints, however many tasks it has done.
+STINTS = """UPDATE task_assignees x SET is_closed = m.status IN ('done', 'archived') FROM {moved} m
+        WHERE x.account_id = $1 AND x.task_id = m.id AND x.is_closed <> (m.status IN ('done', 'archived')) RETURNING 1"""
 MOVE_TASK = Write(
     "task_moved",
-    """task_moved AS (
+    f"""task_moved AS (
         UPDATE tasks SET status = $3, blocked_reason = $4, completed_at = $5, archived_at = $6, updated_at = $7,
             lease_agent_id = $8, lease_kind = $9, lease_fence = $10, lease_until = $11, version = version + 1
-        WHERE account_id = $1 AND id = $2 RETURNING 1
+        WHERE account_id = $1 AND id = $2 RETURNING id, status
+    ), stints_moved AS (
+        {STINTS.format(moved="task_moved")}
     )""",
 )
 EDIT_TASK = Write(

@@ -1,7 +1,7 @@
 """SQL of what waits for what."""
 
 from app.kernel.writes import Write
-from app.tasks.queries import LINKED
+from app.tasks.queries import LINKED, STINTS
 
 # Two edges that close a cycle together see each other only if they are made one after the other.
 SERIALISE = "SELECT pg_advisory_xact_lock(hashtextextended('task graph ' || $1::uuid::text, 0))"
@@ -83,13 +83,15 @@ TOUCH = Write(
 # The notes of holders whose tasks are taken are what they leave.
 ARCHIVE = Write(
     "family_archived",
-    """family_notes AS (
+    f"""family_notes AS (
         UPDATE task_handoffs SET kind = 'reassign'
         WHERE account_id = $1 AND task_id = ANY($2::uuid[]) AND kind = 'progress' RETURNING 1
     ), family_archived AS (
         UPDATE tasks SET status = 'archived', blocked_reason = NULL, archived_at = callboard_now(),
             updated_at = callboard_now(), lease_agent_id = NULL, lease_kind = NULL, lease_until = NULL, version = version + 1
-        WHERE account_id = $1 AND id = ANY($2::uuid[]) RETURNING 1
+        WHERE account_id = $1 AND id = ANY($2::uuid[]) RETURNING id, status
+    ), family_stints AS (
+        {STINTS.format(moved="family_archived")}
     )""",
 )
 DETACH = Write(

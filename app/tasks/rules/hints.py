@@ -122,7 +122,7 @@ def may_move(seen: Case, goal: TaskStatus) -> bool:
     if goal is not TaskStatus.IN_PROGRESS:
         return True
     # Work that comes back from review was startable once; an assignee that starts claims.
-    has_room = rule != "assignee" or len(seen.held) < seen.agent.capacity
+    has_room = rule != "assignee" or len(seen.held - {seen.card.id}) < seen.agent.capacity
     return has_room and (start is TaskStatus.REVIEW or is_startable(scene))
 
 
