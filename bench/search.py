@@ -32,26 +32,9 @@ TASKS = 100_000
 WORDS = 5_000
 DESCRIBED = 80
 SYLLABLES = (
-    "ba",
-    "re",
-    "mi",
-    "to",
-    "lu",
-    "ka",
-    "ster",
-    "ing",
-    "ment",
-    "pro",
-    "con",
-    "tra",
-    "vi",
-    "den",
-    "lo",
-    "per",
-    "fi",
-    "gra",
+    *("ba", "re", "mi", "to", "lu", "ka", "ster", "ing", "ment", "pro", "con", "tra", "vi", "den", "lo", "per", "fi", "gra"),
+    *("sel", "nu", "ter", "al", "or", "ex", "ta", "sub", "mar", "ni", "co", "du"),
 )
-SYLLABLES += ("sel", "nu", "ter", "al", "or", "ex", "ta", "sub", "mar", "ni", "co", "du")
 VERBS = ("Fix", "Add", "Write", "Review", "Refactor", "Test", "Document", "Remove")
 STATES = ("inbox",) * 6 + ("done",) * 3 + ("archived",)
 INSERT = """

@@ -1,5 +1,6 @@
 """A real PostgreSQL for the session, and a fresh migrated database for each test that asks for one."""
 
+import asyncio
 import os
 import shutil
 import tempfile
@@ -25,6 +26,10 @@ EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$
 """
 
 
+# These databases outlive no power cut, and every test makes one and drops it; killing processes is as safe as ever.
+FOR_A_MOMENT = ("ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET full_page_writes = off", "SELECT pg_reload_conf()")
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[tuple[str, str]]:
     """(admin, service) addresses of a server; the service's role can never bypass the wall."""
@@ -37,6 +42,7 @@ def cluster() -> Iterator[tuple[str, str]]:
     # Under root the server runs as another user, who must pass.
     directory.chmod(0o711)
     running = server.start_local(directory)
+    asyncio.run(make.execute(running.admin_url, *FOR_A_MOMENT))
     try:
         yield running.admin_url, make.url_as(running.admin_url, user=SERVICE_USER, password=PASSWORD)
     finally:

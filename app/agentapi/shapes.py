@@ -5,6 +5,8 @@ from typing import Any
 import msgspec
 
 _PLACE = "#/$defs/{name}"
+# In Python `$` also stands before a last newline, so patterns say more.
+ONLY_AT_THE_END = r"(?!\n)"
 
 
 def plain(kind: Any) -> dict[str, Any]:
@@ -19,7 +21,8 @@ def _resolved(part: Any, named: dict[str, Any], kept: dict[str, Any], *, inside:
     if isinstance(part, list):
         return [_resolved(each, named, kept, inside=inside) for each in part]
     if not isinstance(part, dict):
-        return part
+        # The end of a text is the end in JSON Schema, and not every client's expressions look ahead.
+        return part.removesuffix(ONLY_AT_THE_END) if isinstance(part, str) else part
     if not isinstance(reference := part.get("$ref"), str):
         return {key: _resolved(value, named, kept, inside=inside) for key, value in part.items() if not _is_name(key, value)}
     name = reference.removeprefix(_PLACE.format(name=""))

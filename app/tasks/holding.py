@@ -37,7 +37,8 @@ def granted(tx: Transaction, principal: Principal, card: Card, scene: Scene, *, 
 def watch(tx: Transaction, task_id: UUID, lease: Lease, *, seconds: float) -> None:
     order = Order(
         type=EXPIRE,
-        idempotency_key=f"lease:{task_id}:{lease.fence}:{lease.until.timestamp()}",
+        # Whoever watches on does so from another moment, also when it was woken too early.
+        idempotency_key=f"lease:{task_id}:{lease.fence}:{lease.until.timestamp() - seconds:.6f}",
         payload={"task_id": task_id, "fence": lease.fence},
         delay_seconds=max(seconds, 0.05),
     )

@@ -2,56 +2,12 @@
 
 import asyncio
 import json
-from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from tests import boards, gateways
 from tests.boards import OWNER
-from tests.policies import desk
-
-OF_REQUESTS = """
-SELECT n.id::text, a.slug, n.title, n.body, n.state, n.actor_kind, n.reason
-FROM notifications n JOIN agents a ON a.id = n.recipient_id WHERE n.type = 'response_request' ORDER BY a.slug DESC, n.id
-"""
-BACK = """
-UPDATE notifications SET created_at = created_at - $1::interval, ended_at = ended_at - $1::interval
-WHERE type = 'response_request'
-"""
-
-
-async def ask(board, who: str, task: dict[str, Any], *slugs: str, message: str = "Is it ready?", **fields: Any):
-    body = {"recipient_slugs": list(slugs), "message": message} | fields
-    if "@" in who:
-        return await board.as_(who).post(f"/api/v1/tasks/{task['id']}/response-requests", json=body)
-    return await board.as_(who).post("/agent/response-request", json={"task_id": task["id"]} | body)
-
-
-async def outcome(board, who: str, task: dict[str, Any], *slugs: str) -> tuple[list[str], dict[str, str]]:
-    """Who was asked, and who was not and why."""
-    answer = await ask(board, who, task, *slugs)
-    assert answer.status_code == 200, answer.text
-    body = answer.json()
-    return [one["slug"] for one in body["created"]], {one["slug"]: one["reason"] for one in body["suppressed"]}
-
-
-async def requests(admin) -> list[dict[str, Any]]:
-    return [dict(row) for row in await admin.fetch(OF_REQUESTS)]
-
-
-async def passed(admin, hours: float) -> None:
-    await admin.execute(BACK, timedelta(hours=hours))
-
-
-async def say(board, who: str, task: dict[str, Any], content: str = "Here it is.", **fields: Any) -> None:
-    answer = await board.as_(who).post("/agent/task-message", json={"task_id": task["id"], "content": content} | fields)
-    assert answer.status_code == 201, answer.text
-
-
-async def acknowledge(board, who: str, notification_id: str) -> None:
-    """The agent says that it has heard of it."""
-    await board.as_(who).post("/agent/next", json={"wait": 0, "ack": [notification_id]})
+from tests.messages.asking import acknowledge, ask, outcome, passed, requests, say
 
 
 @pytest.mark.parametrize("who", ["engineer", OWNER])
@@ -169,84 +125,11 @@ async def test_a_name_in_the_text_alone_asks_nobody(board, admin):
     assert await admin.fetchval("SELECT count(*) FROM notifications WHERE recipient_id::text = $1", writer) == 0
 
 
-async def test_who_may_ask(board, admin):
-    task = await board.task(assignee_slugs=["engineer"])
-
-    async def refused(who: str) -> tuple[int, str]:
-        answer = await ask(board, who, task, "reviewer")
-        return answer.status_code, answer.json()["error"]["details"]["reason"]
-
-    assert await refused("writer") == (403, "not_assigned")
-    await desk.flags(board, "engineer", can_mention_agents=False)
-    assert await refused("engineer") == (403, "capability_denied")
-    assert await refused(await desk.person(board, admin, "viewer")) == (403, "role_denied")
-    assert await requests(admin) == []
-    # No lease is needed, and the orchestrator asks everywhere.
-    assert await outcome(board, "orchestrator", task, "engineer") == (["engineer"], {})
-    assert await outcome(board, await desk.person(board, admin, "member"), task, "engineer") == (["engineer"], {})
-
-
-BAD: list[tuple[dict[str, Any], str]] = [
-    ({"recipient_slugs": []}, "recipient_slugs"),
-    ({"recipient_slugs": ["writer"] * 11}, "recipient_slugs"),
-    ({"recipient_slugs": ["nobody"]}, "recipient_slugs"),
-    ({"recipient_slugs": ["writer", "owner"]}, "recipient_slugs"),
-    ({"recipient_slugs": ["@"]}, "recipient_slugs"),
-    ({"recipient_slugs": [""]}, "recipient_slugs[0]"),
-    ({"recipient_slugs": ["x" * 65]}, "recipient_slugs[0]"),
-    ({"recipient_slugs": ["wri\x00ter"]}, "recipient_slugs[0]"),
-    ({"recipient_slugs": "writer"}, "recipient_slugs"),
-    ({"message": ""}, "message"),
-    ({"message": " \n\t"}, "message"),
-    ({"message": "x" * 1001}, "message"),
-    ({"message": "a\x00b"}, "message"),
-    ({"message": None}, "message"),
-    ({"actor_id": "1"}, "actor_id"),
-]
-
-
-async def test_bad_requests_are_refused_with_their_field(board, admin):
-    task = await board.task(assignee_slugs=["engineer"])
-    for fields, field in BAD:
-        for who in ("engineer", OWNER):
-            answer = await ask(board, who, task, "writer", **fields)
-            assert (answer.status_code, answer.json()["error"]["details"]["fields"][0]["field"]) == (422, field), fields
-    assert await requests(admin) == []
-
-
-async def test_nobody_asks_themselves_nor_a_retired_agent(board, admin):
-    # One that retires stays among the assignees.
-    task = await board.task(assignee_slugs=["engineer", "writer"])
-    answer = await board.person.patch(f"/api/v1/agents/{await board.agent_id('writer')}", json={"retired": True})
-    assert answer.status_code == 200, answer.text
-    for slugs in (("reviewer", "Engineer"), ("writer",)):
-        answer = await ask(board, "engineer", task, *slugs)
-        assert (answer.status_code, answer.json()["error"]["details"]["fields"][0]["field"]) == (422, "recipient_slugs")
-    assert await requests(admin) == []
-
-
 async def test_the_longest_request_is_delivered_whole(board, admin):
     task = await board.task(assignee_slugs=["engineer"])
     text = "я" * 1000
     assert (await ask(board, "engineer", task, "writer", message=text)).status_code == 200
     assert (await requests(admin))[0]["body"] == text
-
-
-async def test_a_task_or_agent_of_another_account_is_absent(urls):
-    async with boards.opened(urls[1]) as mine, boards.opened(urls[1], account_slug="other") as theirs:
-        task, foreign = await mine.task(assignee_slugs=["engineer"]), await theirs.task()
-        answer = await theirs.person.post("/api/v1/agents", json={"slug": "stranger", "name": "S", "role": "R"})
-        assert answer.status_code == 201
-        absent = {"id": "00000000-0000-7000-8000-000000000000"}
-        for who in ("orchestrator", OWNER):
-            seen, unseen = [await ask(mine, who, one, "writer") for one in (foreign, absent)]
-            assert (seen.status_code, unseen.status_code) == (404, 404)
-            assert seen.json()["error"]["message"].replace(foreign["id"], absent["id"]) == unseen.json()["error"]["message"]
-            answer = await ask(mine, who, task, "stranger")
-            assert (answer.status_code, answer.json()["error"]["message"]) == (
-                422,
-                "recipient_slugs: no active agent is called stranger",
-            )
 
 
 async def test_a_gateway_agent_is_woken_with_the_question_and_its_words_are_the_answer(urls, admin):

@@ -1,5 +1,6 @@
 """Claiming: what is taken, in which order, how much of it, and what becomes of it."""
 
+from typing import Any
 from uuid import uuid4
 
 from tests import boards, gateways, make
@@ -25,7 +26,7 @@ async def test_the_best_task_is_the_one_begun_then_the_most_urgent_then_the_olde
     await capacity(board, "engineer", 5)
     mine = {"assignee_slugs": ["engineer"]}
     before = await board.task(title="waited for")
-    for title, fields in {
+    wanted: dict[str, dict[str, Any]] = {
         "third": {"priority": 2},
         "fourth": {"priority": 2},
         "waits": {"priority": 1, "depends_on": [before["id"]]},
@@ -33,7 +34,8 @@ async def test_the_best_task_is_the_one_begun_then_the_most_urgent_then_the_olde
         "last": {"priority": 5},
         "another's": {"priority": 1, "assignee_slugs": ["writer"]},
         "nobody's": {"priority": 1, "assignee_slugs": []},
-    }.items():
+    }
+    for title, fields in wanted.items():
         await board.task(title=title, **(mine | fields))
     begun = await board.task(title="first", priority=5, **mine)
     await move(board, begun, "in_progress")

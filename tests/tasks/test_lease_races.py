@@ -27,7 +27,7 @@ def reasons(answers) -> Counter:
     return Counter(one.json()["error"]["details"]["reason"] for one in answers if one.status_code != 200)
 
 
-def winner(answers, crew) -> str:
+def winner(answers, crew: list[str]) -> str:
     return next(slug for slug, one in zip(crew, answers, strict=True) if one.status_code == 200)
 
 

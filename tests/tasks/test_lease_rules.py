@@ -64,7 +64,7 @@ def refusal(one: Card, *, is_worker: bool, fence: int | None) -> LeaseRefusal | 
 
 def problem(one: Card, *, is_worker: bool, fence: int | None) -> LeaseProblem | None:
     found = refusal(one, is_worker=is_worker, fence=fence)
-    return found and found.problem
+    return found.problem if found else None
 
 
 @given(cards)

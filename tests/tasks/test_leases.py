@@ -1,11 +1,13 @@
 """Fences: what a write on a held task must show, and whom the board lets write without."""
 
+from typing import Any
+
 import pytest
 
 from tests.policies import desk
 from tests.tasks.holders import did, everything, expire, held, lapse, refused, say
 
-WRITES = {
+WRITES: dict[str, dict[str, Any]] = {
     "task-status": {"status": "review"},
     "task-update": {"title": "Another title"},
     "task-evidence": {"position": 1, "is_met": True},
