@@ -14,6 +14,9 @@ CHECKS = (
     ("imports", ["-c", "from importlinter.cli import lint_imports_command; lint_imports_command(['--no-cache'])"]),
 )
 
+# A file stays in one process, and each process has a database server of its own.
+SIDE_BY_SIDE = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
+
 
 def run(arguments: Sequence[str]) -> int:
     """Run every check, then the tests with `arguments`; the first failure's exit code."""
@@ -22,7 +25,7 @@ def run(arguments: Sequence[str]) -> int:
         done = _python(command, quiet=name == "imports")
         print(f"{name}: {'failed' if done else 'ok'}", flush=True)
         codes.append(done)
-    codes.append(_python(["-m", "pytest", *arguments]))
+    codes.append(_python(["-m", "pytest", *SIDE_BY_SIDE, *arguments]))
     return next((code for code in codes if code), 0)
 
 

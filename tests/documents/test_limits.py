@@ -1,7 +1,7 @@
 """Bad input to documents, and how much one holds."""
 
 import json
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -10,6 +10,7 @@ from tests.boards import OWNER
 from tests.documents.desk import DOCUMENTS, FOUND, LISTED, WORDS, read, refusal, write, written
 
 MOST = 1_000_000
+SOMEBODY = UUID("01990000-0000-7000-8000-000000000001")
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +44,8 @@ async def limits(cluster, template):
         ({"slug": "a\n"}, "slug"),
         ({"slug": "a" * 64}, "slug"),
         ({"task_id": "nonsense"}, "task_id"),
-        ({"author_id": str(uuid4())}, "author_id"),
-        ({"account_id": str(uuid4())}, "account_id"),
+        ({"author_id": str(SOMEBODY)}, "author_id"),
+        ({"account_id": str(SOMEBODY)}, "account_id"),
         ({"version": 7}, "version"),
     ],
     ids=lambda value: str(value)[:24],
@@ -67,8 +68,8 @@ async def test_what_a_document_cannot_do_without(limits, missing):
     [
         ({"document_id": "nonsense"}, "document_id"),
         ({"expected_version": 1}, "expected_version"),
-        ({"document_id": str(uuid4()), "expected_version": 0}, "expected_version"),
-        ({"document_id": str(uuid4()), "expected_version": 2**31}, "expected_version"),
+        ({"document_id": str(SOMEBODY), "expected_version": 0}, "expected_version"),
+        ({"document_id": str(SOMEBODY), "expected_version": 2**31}, "expected_version"),
     ],
 )
 async def test_what_an_agent_may_not_say_of_a_document(limits, fields, field):
@@ -79,12 +80,12 @@ async def test_what_an_agent_may_not_say_of_a_document(limits, fields, field):
     ("body", "field"),
     [
         ({}, "document_id"),
-        ({"slug": "briefing", "document_id": str(uuid4())}, "document_id"),
+        ({"slug": "briefing", "document_id": str(SOMEBODY)}, "document_id"),
         ({"slug": "briefing", "version": 0}, "version"),
         ({"slug": "briefing", "version": 2**31}, "version"),
         ({"slug": "a\x00"}, "slug"),
         ({"slug": "a" * 65}, "slug"),
-        ({"slug": "briefing", "account_id": str(uuid4())}, "account_id"),
+        ({"slug": "briefing", "account_id": str(SOMEBODY)}, "account_id"),
     ],
 )
 async def test_what_is_no_question_for_a_document(limits, body, field):
@@ -97,7 +98,7 @@ async def test_a_name_that_nothing_has_is_absent(limits, slug):
 
 
 @pytest.mark.parametrize(
-    "cursor", ["x", "1", "1.2", f"-1.{uuid4().hex}", f"{10**18}.{uuid4().hex}", f"1.{uuid4()}", "\u0661." + "0" * 32]
+    "cursor", ["x", "1", "1.2", f"-1.{SOMEBODY.hex}", f"{10**18}.{SOMEBODY.hex}", f"1.{SOMEBODY}", "\u0661." + "0" * 32]
 )
 async def test_what_is_no_cursor_is_refused(limits, cursor):
     assert refusal(await limits.as_("writer").post(LISTED, json={"cursor": cursor})) == (422, "cursor")
