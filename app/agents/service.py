@@ -11,15 +11,13 @@ from app.agents.schemas import AgentEdit, AgentView, EffectiveView, FlagsBody, N
 from app.agents.types import ClosedReason, Reach
 from app.events import service as events
 from app.kernel.errors import Duplicate, Missing, OrchestratorInUse, RequirementFailed
-from app.kernel.ids import new_id
+from app.kernel.ids import NEWEST_ID, new_id
 from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
 from app.kernel.wake import IDENTITY
 from app.kernel.wire import Page, clamped
 from app.policies.capabilities import effective
 from app.policies.types import AccountPolicy, AgentFacts, Flag, Flags
-
-NEWEST_ID = UUID(int=2**128 - 1)
 
 
 async def page(tx: Transaction, *, limit: int | None, after: str | None) -> Page:

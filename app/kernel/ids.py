@@ -4,6 +4,10 @@ import os
 import time
 from uuid import UUID
 
+# Where pages begin that go back from the newest, and forth from the oldest.
+NEWEST_ID = UUID(int=2**128 - 1)
+OLDEST_ID = UUID(int=0)
+
 
 def uuid7(*, milliseconds: int, randomness: bytes) -> UUID:
     """RFC 9562 version 7 from a Unix time in milliseconds and ten random bytes."""

@@ -7,7 +7,7 @@ import msgspec
 
 from app.events import service as events
 from app.kernel.errors import Missing
-from app.kernel.ids import new_id
+from app.kernel.ids import NEWEST_ID, new_id
 from app.kernel.transaction import Transaction
 from app.kernel.types import ActorKind, Principal
 from app.kernel.wire import LIMIT_MOST, Page, clamped
@@ -23,8 +23,6 @@ from app.tasks.changes import depth_of
 from app.tasks.schemas.evidence import CriterionView
 from app.tasks.schemas.vcs import VcsRefView
 from app.tasks.types import Card, Scene
-
-NEWEST_ID = UUID(int=2**128 - 1)
 
 
 async def post(

@@ -1,19 +1,17 @@
 """Reading a thread from its beginning, and a task's whole history."""
 
-from uuid import UUID
-
 from app.events import reading as log
+from app.kernel.ids import NEWEST_ID, OLDEST_ID
 from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
 from app.kernel.wire import Page, clamped
 from app.messages import queries
 from app.messages.schemas import AgentHistory, AgentThread, HistoryView
-from app.messages.service import NEWEST_ID, view
+from app.messages.service import view
 from app.tasks import reading
 
 MESSAGES_DEFAULT = 25
 EVENTS_DEFAULT = 30
-OLDEST_ID = UUID(int=0)
 
 
 async def oldest_first(tx: Transaction, principal: Principal, asked: AgentThread) -> Page:

@@ -8,13 +8,12 @@ from litestar import Response, get
 
 from app.kernel import paging
 from app.kernel.edge import Call, read
+from app.kernel.ids import NEWEST_ID
 from app.kernel.openapi import described
 from app.kernel.transaction import Transaction
 from app.kernel.wire import Page, clamped
 from app.notifications import queries
 from app.notifications.schemas import NotificationPage, NotificationView
-
-NEWEST_ID = UUID(int=2**128 - 1)
 
 
 @get("/api/v1/notifications", operation_class=described(view=NotificationPage))

@@ -126,6 +126,11 @@ def moved_card(
     return held_by(changed, lease)
 
 
+def taken_over(card: Card, lease: Lease | None, *, now: datetime) -> Card:
+    """The card where it stands, under another lease or none."""
+    return msgspec.structs.replace(held_by(card, lease), updated_at=now, version=card.version + 1)
+
+
 def held_by(card: Card, lease: Lease | None) -> Card:
     """The card under this lease; the last fence stays when there is none, so that the next one is larger."""
     return msgspec.structs.replace(

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from app.kernel.ids import new_id
+from app.kernel.ids import NEWEST_ID, new_id
 from app.kernel.transaction import Transaction
 from app.kernel.types import ActorKind, Principal
 from app.kernel.wire import Page, clamped
@@ -112,7 +112,7 @@ async def page(tx: Transaction, task_id: UUID, *, limit: int | None, before: UUI
     """A page of what was handed over, newest first and whole."""
     await reading.one(tx, task_id)
     size = clamped(limit)
-    rows = await tx.rows(queries.PAGE, tx.account_id, task_id, before or reading.NEWEST_ID, size + 1)
+    rows = await tx.rows(queries.PAGE, tx.account_id, task_id, before or NEWEST_ID, size + 1)
     items = [_of_row(row) for row in rows[:size]]
     return Page(items=items, next_cursor=str(items[-1].id) if len(rows) > size else None, limit=size)
 

@@ -16,10 +16,14 @@ def shown(principal: Principal, card: Card, scene: Scene, *, lease: Lease | None
     """The card as it is after the change; agents are also told what they may do with it, people have pages for that."""
     view = scenes.view_of(card, scene.assigned_agents, scene.assigned_people)
     if lease is not None:
-        view.lease = LeaseView(task_id=card.id, kind=lease.kind, fence=lease.fence, until=lease.until)
+        view.lease = lease_view(card.id, lease)
     if principal.kind is ActorKind.AGENT:
         view.next_actions = next_actions(principal, card, scene)
     return view
+
+
+def lease_view(task_id: UUID, lease: Lease) -> LeaseView:
+    return LeaseView(task_id=task_id, kind=lease.kind, fence=lease.fence, until=lease.until)
 
 
 def next_actions(principal: Principal, card: Card, scene: Scene) -> list[NextAction]:

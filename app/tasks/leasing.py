@@ -1,6 +1,5 @@
 """Leases: claiming a task, keeping it, giving it back, and losing it when the time runs out."""
 
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +10,8 @@ from app.kernel.transaction import Transaction
 from app.kernel.types import ActorKind, Principal, the_board
 from app.policies import service as policies
 from app.policies.types import Action, AgentFacts
-from app.tasks import assigning, graph, handoffs, hints, queries, scenes
-from app.tasks.changes import Change, lease_of, moved, moved_card, refused, unheld, write_move
+from app.tasks import assigning, graph, handoffs, hints, queries, renewing, scenes
+from app.tasks.changes import Change, lease_of, moved, refused, taken_over, unheld, write_move
 from app.tasks.holding import granted, watch
 from app.tasks.queries import handoffs as notes
 from app.tasks.queries import leases as statements
@@ -28,15 +27,13 @@ async def claim(tx: Transaction, principal: Principal, asked: AgentClaim) -> Cla
     if found is None:
         return await _held_already(tx, principal)
     card, scene = found
-    if rules.is_held(card, now=scene.now) and card.lease_agent_id == principal.id:
-        return _kept(principal, card, scene)
-    rule = policies.require(Action.TASK_CLAIM, principal=principal, account=scene.account, crew=scene.crew, status=card.status)
     mine = scene.agent(principal.id)
     capacity = mine.capacity if mine else 1
     outcome = rules.claim(card, now=scene.now, caller=principal.id, held=scene.held, capacity=capacity)
+    if isinstance(outcome, Kept):
+        return _kept(principal, card, scene)
+    rule = policies.require(Action.TASK_CLAIM, principal=principal, account=scene.account, crew=scene.crew, status=card.status)
     match outcome:
-        case Kept():
-            return _kept(principal, card, scene)
         case LeaseRefusal() if asked.task_id is None:
             return await _held_already(tx, principal)
         case LeaseRefusal():
@@ -61,13 +58,12 @@ async def _claimed(tx: Transaction, principal: Principal, card: Card, scene: Sce
         task = await moved(tx, principal, card, scene, change)
     else:
         task = _taken(tx, principal, card, scene, lease)
-    return ClaimView(task=task, lease=_view(card.id, lease), is_new=True, handoff=handoffs.latest(scene))
+    return ClaimView(task=task, lease=hints.lease_view(card.id, lease), is_new=True, handoff=handoffs.latest(scene))
 
 
 def _taken(tx: Transaction, principal: Principal, card: Card, scene: Scene, lease: Lease) -> Any:
     """A lease on a task that stays where it is: one in review, or one in progress that nobody held."""
-    after = moved_card(card, goal=card.status, now=scene.now, blocked_reason=card.blocked_reason, lease=lease)
-    after = msgspec.structs.replace(after, completed_at=card.completed_at)
+    after = taken_over(card, lease, now=scene.now)
     write_move(tx, after)
     if lease.kind is LeaseKind.WORK:
         tx.write(queries.MARK_ACTED, tx.account_id, card.id, principal.id, expect=1)
@@ -85,7 +81,7 @@ def _taken(tx: Transaction, principal: Principal, card: Card, scene: Scene, leas
 def _kept(principal: Principal, card: Card, scene: Scene) -> ClaimView:
     lease = lease_of(card)
     view = hints.shown(principal, card, scene, lease=lease)
-    return ClaimView(task=view, lease=_view(card.id, lease) if lease else None, handoff=handoffs.latest(scene))
+    return ClaimView(task=view, lease=hints.lease_view(card.id, lease) if lease else None, handoff=handoffs.latest(scene))
 
 
 async def _held_already(tx: Transaction, principal: Principal) -> ClaimView:
@@ -98,22 +94,13 @@ async def _held_already(tx: Transaction, principal: Principal) -> ClaimView:
     return ClaimView()
 
 
-def _view(task_id: UUID, lease: Lease) -> LeaseView:
-    return LeaseView(task_id=task_id, kind=lease.kind, fence=lease.fence, until=lease.until)
-
-
 async def heartbeat(tx: Transaction, principal: Principal, asked: AgentHeartbeat) -> LeaseView:
     """Renew the lease from now on, and keep the notes for whoever comes next."""
     row = await tx.fresh_row(statements.HELD, tx.account_id, asked.task_id)
-    if row is None or row["lease_agent_id"] != principal.id or asked.fence is None:
+    if asked.fence is None or not renewing.is_live(row, principal.id) or row["lease_fence"] != asked.fence:
         card, scene = await scenes.load(tx, principal, asked.task_id)
         raise unheld(_no_holder(card, scene, principal, fence=asked.fence), scene)
-    now, until = row["now"], row["lease_until"]
-    if row["lease_fence"] != asked.fence or until <= now:
-        card, scene = await scenes.load(tx, principal, asked.task_id)
-        raise unheld(_no_holder(card, scene, principal, fence=asked.fence), scene)
-    renewed = max(until, now + timedelta(seconds=row["lease_seconds"]))
-    tx.write(statements.RENEW, tx.account_id, asked.task_id, asked.fence, renewed, expect=1)
+    renewed = renewing.extend(tx, asked.task_id, row)
     if asked.handoff is not None:
         handoffs.leave(tx, principal, asked.task_id, HandoffKind.PROGRESS, given=asked.handoff, fence=asked.fence)
     return LeaseView(task_id=asked.task_id, kind=LeaseKind(row["lease_kind"]), fence=asked.fence, until=renewed)
@@ -183,8 +170,7 @@ async def _given_back(  # noqa: PLR0913
         goal = TaskStatus.ASSIGNED if scene.assignees else TaskStatus.INBOX
         change = Change(goal=goal, rule=rule, reason=reason, marks={"handoff": handoff} if handoff else {})
         return await moved(tx, principal, card, scene, change)
-    after = moved_card(card, goal=card.status, now=scene.now, blocked_reason=card.blocked_reason)
-    after = msgspec.structs.replace(after, completed_at=card.completed_at)
+    after = taken_over(card, None, now=scene.now)
     write_move(tx, after)
     payload = {"rule": rule, "lease_ended": {"agent_id": card.lease_agent_id, "fence": card.lease_fence}, "handoff": handoff}
     events.record(

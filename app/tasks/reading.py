@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from app.kernel.errors import Missing
+from app.kernel.ids import NEWEST_ID
 from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
 from app.kernel.wire import Page, clamped
@@ -13,8 +14,6 @@ from app.policies.types import Action
 from app.tasks import queries, scenes
 from app.tasks.schemas import TaskView
 from app.tasks.types import Scene, TaskStatus
-
-NEWEST_ID = UUID(int=2**128 - 1)
 
 
 async def one(tx: Transaction, task_id: UUID) -> TaskView:

@@ -1,6 +1,7 @@
 """Renewing the lease of an agent that is at work without saying so itself."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from app.kernel.transaction import Transaction
@@ -15,10 +16,21 @@ async def renew(tx: Transaction, agent_id: UUID, task_id: UUID) -> float | None:
     row = await tx.fresh_row(queries.HELD, tx.account_id, task_id)
     if row is None:
         return None
-    if row["lease_agent_id"] == agent_id and row["lease_until"] > row["now"]:
-        until = max(row["lease_until"], row["now"] + timedelta(seconds=row["lease_seconds"]))
-        tx.write(queries.RENEW, tx.account_id, task_id, row["lease_fence"], until, expect=1)
+    if is_live(row, agent_id):
+        extend(tx, task_id, row)
     return float(row["lease_seconds"]) / SHARE
+
+
+def is_live(row: Any, agent_id: UUID) -> bool:
+    """Whether a row of `HELD` is a lease of this agent that lasts."""
+    return row is not None and row["lease_agent_id"] == agent_id and row["lease_until"] > row["now"]
+
+
+def extend(tx: Transaction, task_id: UUID, row: Any) -> datetime:
+    """Let the lease of this row of `HELD` last its full length from now; it never ends earlier than before."""
+    until: datetime = max(row["lease_until"], row["now"] + timedelta(seconds=row["lease_seconds"]))
+    tx.write(queries.RENEW, tx.account_id, task_id, row["lease_fence"], until, expect=1)
+    return until
 
 
 def first_after(*, lease_seconds: float, left: float | None) -> float:

@@ -45,4 +45,4 @@ def _of(module: Any) -> Iterator[Statement]:
 
 
 # Column lists that statements of the same file are made of.
-FRAGMENTS = {"tasks.ASSIGNEES", "tasks.CARD", "tasks.LINKED", "tasks.READY", "tasks.STINTS"}
+FRAGMENTS = {"tasks.ASSIGNEES", "tasks.CARD", "tasks.IS_DONE", "tasks.LINKED", "tasks.READY", "tasks.STINTS"}

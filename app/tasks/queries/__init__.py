@@ -33,8 +33,9 @@ _PEOPLE = """(SELECT coalesce(json_agg(json_build_object(
 
 _WAKE = """(SELECT json_build_object('id', w.id, 'depth', w.depth, 'type', w.type) FROM notifications w
     WHERE w.account_id = $1 AND w.task_id = $2 AND w.recipient_id = $3 ORDER BY w.id DESC LIMIT 1) AS wake"""
-LINKED = """json_build_object('id', d.id, 'title', d.title, 'status', d.status,
-        'is_done', d.status = 'done' OR d.status = 'archived' AND d.completed_at IS NOT NULL)"""
+# Whoever waits for a task waits no longer.
+IS_DONE = "({task}.status = 'done' OR {task}.status = 'archived' AND {task}.completed_at IS NOT NULL)"
+LINKED = f"""json_build_object('id', d.id, 'title', d.title, 'status', d.status, 'is_done', {IS_DONE.format(task="d")})"""
 # What else the caller holds.
 _HELD = """(SELECT coalesce(json_agg(h.id ORDER BY h.lease_until), '[]') FROM tasks h
         WHERE h.account_id = $1 AND h.lease_agent_id = $3 AND h.lease_until > callboard_now()) AS held"""
@@ -79,9 +80,9 @@ ORDER BY array_position($2::uuid[], t.id)
 FOR NO KEY UPDATE OF t
 """
 # Of the task `o`: nothing is left that it waits for.
-READY = """NOT EXISTS (SELECT 1 FROM task_dependencies x JOIN tasks d ON d.account_id = $1 AND d.id = x.depends_on_id
+READY = f"""NOT EXISTS (SELECT 1 FROM task_dependencies x JOIN tasks d ON d.account_id = $1 AND d.id = x.depends_on_id
         WHERE x.account_id = $1 AND x.task_id = o.id
-          AND NOT (d.status = 'done' OR d.status = 'archived' AND d.completed_at IS NOT NULL))"""
+          AND NOT {IS_DONE.format(task="d")})"""
 # The named task, or the best that the caller may start: its own, what was begun first; else, if the pool is open, anybody's.
 CLAIM_SCENE = f"""
 WITH own AS (

@@ -1,13 +1,13 @@
 """SQL of what waits for what."""
 
 from app.kernel.writes import Write
-from app.tasks.queries import LINKED, STINTS
+from app.tasks.queries import IS_DONE, LINKED, STINTS
 
 # Two edges that close a cycle together see each other only if they are made one after the other.
 SERIALISE = "SELECT pg_advisory_xact_lock(hashtextextended('task graph ' || $1::uuid::text, 0))"
 # The other ends of new edges; whoever adds an edge locks and touches its ends, so the counts hold.
-ENDS = """
-SELECT t.id, t.title, t.status, t.status = 'done' OR t.status = 'archived' AND t.completed_at IS NOT NULL AS is_done,
+ENDS = f"""
+SELECT t.id, t.title, t.status, {IS_DONE.format(task="t")} AS is_done,
     t.xmin = (SELECT o.xmin FROM tasks o WHERE o.account_id = $1 AND o.id = t.id) AS is_fresh,
     (SELECT count(*) FROM task_dependencies x WHERE x.account_id = $1 AND x.depends_on_id = t.id) AS dependents,
     (SELECT count(*) FROM tasks c WHERE c.account_id = $1 AND c.parent_id = t.id) AS children

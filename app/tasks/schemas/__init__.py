@@ -41,7 +41,7 @@ class Handoff(Body):
     tried: Lines = []
 
 
-class NewTask(Body):
+class _Birth(Body):
     title: Title
     description: Description = ""
     priority: Priority = 3
@@ -50,7 +50,6 @@ class NewTask(Body):
     status: NewStatus | None = None
     blocked_reason: Reason | None = None
     assignee_slugs: Slugs = []
-    assignee_emails: Emails = []
     acceptance_criteria: Criteria = []
     depends_on: Dependencies = []
     parent_id: UUID | None = None
@@ -60,25 +59,14 @@ class NewTask(Body):
         distinct(self.acceptance_criteria)
 
 
-class AgentNewTask(Body):
+class NewTask(_Birth):
+    assignee_emails: Emails = []
+
+
+class AgentNewTask(_Birth):
     """`not_duplicate_because` creates a task all the same that was refused as a possible duplicate."""
 
-    title: Title
-    description: Description = ""
-    priority: Priority = 3
-    labels: Labels = []
-    due_at: Moment | None = None
-    status: NewStatus | None = None
-    blocked_reason: Reason | None = None
-    assignee_slugs: Slugs = []
-    acceptance_criteria: Criteria = []
-    depends_on: Dependencies = []
-    parent_id: UUID | None = None
     not_duplicate_because: Line | None = None
-
-    def __post_init__(self) -> None:
-        in_calendar(self.due_at)
-        distinct(self.acceptance_criteria)
 
 
 class TaskEdit(Body):

@@ -4,36 +4,17 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
-from app.kernel.wire import Body, in_calendar
-from app.tasks.schemas import (
-    AgentStatus,
-    Criteria,
-    Dependencies,
-    Fence,
-    Handoff,
-    Moment,
-    Slugs,
-    Version,
-    distinct,
-)
-from app.tasks.types import Description, Labels, Priority, Reason, TaskStatus, Title
+from app.tasks.schemas import AgentStatus, Handoff, Slugs, TaskEdit
+from app.tasks.types import Reason, TaskStatus
 
-EDITS = ("title", "description", "priority", "labels", "due_at", "acceptance_criteria", "depends_on", "parent_id")
+EDITS = tuple(name for name in TaskEdit.__struct_fields__ if name not in ("expected_version", "fence"))
 CHANGES = (*EDITS, "assignee_slugs", "status")
 
 
-class AgentUpdate(Body):
+class AgentUpdate(TaskEdit, kw_only=True):
     """Absent fields stay; all that is named changes together or not at all, each under its own gate."""
 
     task_id: UUID
-    title: Title | UnsetType = UNSET
-    description: Description | UnsetType = UNSET
-    priority: Priority | UnsetType = UNSET
-    labels: Labels | UnsetType = UNSET
-    due_at: Moment | None | UnsetType = UNSET
-    acceptance_criteria: Criteria | UnsetType = UNSET
-    depends_on: Dependencies | UnsetType = UNSET
-    parent_id: UUID | None | UnsetType = UNSET
     assignee_slugs: Slugs | UnsetType = UNSET
     replace: bool = False
     status: AgentStatus | UnsetType = UNSET
@@ -41,11 +22,8 @@ class AgentUpdate(Body):
     reason: Reason | None = None
     handoff: Handoff | None = None
     expected_status: TaskStatus | None = None
-    expected_version: Version | None = None
-    fence: Fence | None = None
 
     def __post_init__(self) -> None:
-        in_calendar(self.due_at)
-        distinct(self.acceptance_criteria)
+        TaskEdit.__post_init__(self)
         if all(getattr(self, name) is UNSET for name in CHANGES):
             raise ValueError(f"name something to change: {', '.join(CHANGES)}")
