@@ -49,9 +49,11 @@ from app.notifications import api as notifications_api
 from app.notifications import commands as notifications
 from app.observability import api as observability_api
 from app.policies import service as policies
+from app.runtime import api as runtime_api
+from app.runtime.taxonomy import REGISTRY
 from app.runtime.worker import Worker
 from app.tasks import api as tasks_api
-from app.tasks import commands as tasks
+from app.tasks import commands as _tasks  # noqa: F401 its commands are declared by being imported
 from app.tasks import tools as tasks_tools
 
 VERSION = "0.1.0"
@@ -68,6 +70,7 @@ ROOMS = (
     explain_api,
     agent_api,
     mcp_api,
+    runtime_api,
     observability_api,
 )
 SeedReport = Report
@@ -151,7 +154,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         worker = Worker(
             database,
             settings.database_url or "",
-            handlers={**tasks.HANDLERS, **delivery.HANDLERS},
+            handlers=REGISTRY.handlers(),
             slots=settings.worker_slots,
             resources=delivery.Resources(client, settings),
             drain_seconds=float(max(1, settings.drain_seconds - 2)),

@@ -15,6 +15,8 @@ from app.kernel.transaction import Subscribers
 from app.kernel.types import Origin
 from app.kernel.wake import Wakes
 from app.runtime.service import Order, enqueue
+from app.runtime.taxonomy import REGISTRY, UnknownCommand, command
+from app.runtime.types import Idempotency
 
 ORIGIN = Origin(request_id="req-test", correlation_id="corr-test", source="test")
 PATIENCE_SECONDS = 20.0
@@ -68,7 +70,17 @@ async def opened(url: str, *, subscribers: Subscribers, size: int = 8) -> AsyncI
 
 
 def order(**fields: Any) -> Order:
-    return Order(**({"type": "test.noop", "idempotency_key": uuid4().hex, "payload": {}} | fields))
+    """An order of a type that is declared here if nobody else did."""
+    wanted = {"type": "test.noop", "idempotency_key": uuid4().hex, "payload": {}} | fields
+    try:
+        REGISTRY.find(wanted["type"])
+    except UnknownCommand:
+        command(wanted["type"], payload=dict, owner="tests", idempotency=Idempotency.CALLER, is_submittable=True)(_noop)
+    return Order(**wanted)
+
+
+async def _noop(_attempt: Any) -> None:
+    """Nothing."""
 
 
 async def enqueued(database: Database, account_id: UUID, *orders: Order) -> list[UUID]:

@@ -26,7 +26,8 @@ from app.policies.types import AgentFacts, Flag
 from app.runtime import service as runtime
 from app.runtime.handlers import Attempt, Failed
 from app.runtime.service import Order
-from app.runtime.types import ErrorClass
+from app.runtime.taxonomy import command
+from app.runtime.types import ErrorClass, Idempotency, Queue
 from app.tasks.types import Happening, TaskStatus
 
 SEND = "delivery.send"
@@ -84,7 +85,6 @@ async def on_notification(tx: Transaction, queued: NotificationQueued) -> None:
             type=SEND,
             idempotency_key=str(notice.id),
             payload={"notification_id": notice.id, "session_id": session_id, "on_give_up": GIVE_UP},
-            profile="delivery",
             lane_id=session_id,
             expires_seconds=EXPIRES_SECONDS,
         )
@@ -110,6 +110,15 @@ def _facts(notice: Notice, happened: Happening, agent: AgentFacts) -> DeliveryFa
     )
 
 
+@command(
+    SEND,
+    payload=Sending,
+    owner="delivery",
+    profile="delivery",
+    queue=Queue.OUTBOUND,
+    idempotency=Idempotency.ENTITY,
+    started_by=("a notification of a gateway agent",),
+)
 async def send(attempt: Attempt) -> None:
     """Deliver one notification: decide and freeze, send, keep the answer, settle; each step survives the death of the worker."""
     wanted = msgspec.json.decode(attempt.claim.payload, type=Sending)
@@ -178,6 +187,13 @@ async def _settle(attempt: Attempt, ready: Ready, parsed: ParsedAnswer) -> None:
         raise Failed(ErrorClass.NO_ANSWER, "the agent said nothing")
 
 
+@command(
+    GIVE_UP,
+    payload=GivenUp,
+    owner="delivery",
+    idempotency=Idempotency.CAUSE,
+    started_by=("a delivery that was given up",),
+)
 async def give_up(attempt: Attempt) -> None:
     """The runtime gave a delivery up: its notification ends too, as dead or expired."""
     given_up = msgspec.json.decode(attempt.claim.payload, type=GivenUp)
@@ -189,4 +205,3 @@ async def give_up(attempt: Attempt) -> None:
 
 
 SUBSCRIPTIONS: Subscribers = {NotificationQueued: [on_notification]}
-HANDLERS = {SEND: send, GIVE_UP: give_up}

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 NOW = text("callboard_now()")
 
 
-def enum_column(kind: type[StrEnum], *, name: str, nullable: bool = False) -> Any:
+def enum_column(kind: type[StrEnum], *, name: str, nullable: bool = False, primary_key: bool = False) -> Any:
     """Text with a CHECK that allows the enum's values; `name` is the constraint's, unique in the schema."""
     values = Enum(
         kind,
@@ -19,7 +19,7 @@ def enum_column(kind: type[StrEnum], *, name: str, nullable: bool = False) -> An
         length=40,
         name=name,
     )
-    return Column(values, nullable=nullable)
+    return Column(values, nullable=nullable, primary_key=primary_key)
 
 
 def json_column(*, default: str = "{}") -> Any:

@@ -7,6 +7,7 @@ from uuid import UUID
 # Where pages begin that go back from the newest, and forth from the oldest.
 NEWEST_ID = UUID(int=2**128 - 1)
 OLDEST_ID = UUID(int=0)
+COUNT_MOST = 0xFFF
 
 
 def uuid7(*, milliseconds: int, randomness: bytes) -> UUID:
@@ -17,5 +18,27 @@ def uuid7(*, milliseconds: int, randomness: bytes) -> UUID:
     return UUID(int=value)
 
 
+class _Sequence:
+    """Ids of one process, each greater than the one before; the twelve bits behind the milliseconds count within them."""
+
+    def __init__(self) -> None:
+        self._milliseconds = 0
+        self._count = 0
+
+    def next(self, milliseconds: int, randomness: bytes) -> UUID:
+        if milliseconds > self._milliseconds:
+            # The first of a millisecond begins low, so that there is room to count.
+            self._milliseconds, self._count = milliseconds, int.from_bytes(randomness[:2], "big") & 0x3FF
+        elif self._count == COUNT_MOST:
+            # More ids than a millisecond holds, or a clock that went back: the next one is borrowed.
+            self._milliseconds, self._count = self._milliseconds + 1, 0
+        else:
+            self._count += 1
+        return uuid7(milliseconds=self._milliseconds, randomness=self._count.to_bytes(2, "big") + randomness[2:])
+
+
+_sequence = _Sequence()
+
+
 def new_id() -> UUID:
-    return uuid7(milliseconds=time.time_ns() // 1_000_000, randomness=os.urandom(10))
+    return _sequence.next(time.time_ns() // 1_000_000, os.urandom(10))

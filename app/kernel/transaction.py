@@ -94,4 +94,6 @@ class Transaction:
         counts = await self.value(composed(writes), *values)
         for write, count in zip(writes, counts, strict=True):
             if count != expected.get(write, count):
+                if write.short is not None:
+                    raise type(write.short)(write.short.message)
                 raise Fenced(f"{write.name} wrote {count} rows, not {expected[write]}")

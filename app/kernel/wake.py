@@ -12,7 +12,8 @@ import structlog
 WORK = "callboard_work"
 BOARD = "callboard_board"
 IDENTITY = "callboard_identity"
-CHANNELS = (WORK, BOARD, IDENTITY)
+CONTROL = "callboard_control"
+CHANNELS = (WORK, BOARD, IDENTITY, CONTROL)
 EVERYTHING = "*"
 COALESCE_SECONDS = 0.005
 PAYLOAD_LIMIT = 7_500

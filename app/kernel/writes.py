@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
+from app.kernel.errors import CallboardError
+
 LANES, EVENTS = 1, 2
 
 
@@ -12,16 +14,17 @@ class Write:
 
     `rank` orders the locks that many transactions want: they are taken last, lanes before the event counter, so
     that nothing is awaited while they are held; `{after}` in the text becomes the condition that enforces it.
-    `is_exact` refuses to commit when fewer rows were written than were given.
+    `is_exact` refuses to commit when fewer rows were written than were given, with `short` or as Fenced.
     """
 
-    __slots__ = ("is_exact", "name", "parameters", "rank", "sql")
+    __slots__ = ("is_exact", "name", "parameters", "rank", "short", "sql")
 
-    def __init__(self, name: str, sql: str, *, rank: int = 0, is_exact: bool = True) -> None:
+    def __init__(self, name: str, sql: str, *, rank: int = 0, is_exact: bool = True, short: CallboardError | None = None) -> None:
         self.name = name
         self.sql = sql
         self.rank = rank
         self.is_exact = is_exact
+        self.short = short
         self.parameters = max((int(number) for number in re.findall(r"\$(\d+)", sql)), default=0)
 
 

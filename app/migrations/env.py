@@ -5,17 +5,34 @@ from sqlmodel import SQLModel
 
 from app.accounts import models as accounts
 from app.agents import models as agents
+from app.autonomy import models as autonomy
 from app.bootstrap import models as bootstrap
 from app.delivery import models as delivery
 from app.documents import models as documents
 from app.events import models as events
 from app.kernel import models as kernel
+from app.memory import models as memory
 from app.messages import models as messages
 from app.notifications import models as notifications
-from app.runtime import models as runtime
+from app.runtime.models import control, ledger
 from app.tasks import models as tasks
 
-ROOMS = (kernel, events, runtime, accounts, agents, tasks, messages, documents, notifications, delivery, bootstrap)
+ROOMS = (
+    kernel,
+    events,
+    ledger,
+    control,
+    accounts,
+    agents,
+    memory,
+    autonomy,
+    tasks,
+    messages,
+    documents,
+    notifications,
+    delivery,
+    bootstrap,
+)
 
 context.configure(
     connection=context.config.attributes["connection"],

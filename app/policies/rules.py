@@ -58,6 +58,12 @@ PERSONS: Mapping[Action, Role] = MappingProxyType(
         Action.ACCOUNT_MANAGE: Role.ADMIN,
         Action.TOKENS_MANAGE: Role.ADMIN,
         Action.POLICIES_MANAGE: Role.ADMIN,
+        Action.RUNTIME_READ: Role.ADMIN,
+        Action.RUNTIME_MANAGE: Role.ADMIN,
+        Action.APPROVALS_READ: Role.MEMBER,
+        Action.APPROVALS_DECIDE: Role.MEMBER,
+        Action.MEMORY_READ: Role.VIEWER,
+        Action.MEMORY_WRITE: Role.MEMBER,
     }
 )
 
@@ -239,6 +245,12 @@ _AGENTS: Mapping[Action, Callable[[_Case], Decision]] = MappingProxyType(
         Action.AGENTS_MANAGE: _persons_only,
         Action.TOKENS_MANAGE: _persons_only,
         Action.POLICIES_MANAGE: _persons_only,
+        Action.RUNTIME_READ: _persons_only,
+        Action.RUNTIME_MANAGE: _persons_only,
+        Action.APPROVALS_READ: _persons_only,
+        Action.APPROVALS_DECIDE: _persons_only,
+        Action.MEMORY_READ: _open,
+        Action.MEMORY_WRITE: _open,
     }
 )
 

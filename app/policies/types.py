@@ -172,6 +172,12 @@ class Action(StrEnum):
     TOKENS_MANAGE = "tokens.manage"
     POLICIES_EXPLAIN = "policies.explain"
     POLICIES_MANAGE = "policies.manage"
+    RUNTIME_READ = "runtime.read"
+    RUNTIME_MANAGE = "runtime.manage"
+    APPROVALS_READ = "approvals.read"
+    APPROVALS_DECIDE = "approvals.decide"
+    MEMORY_READ = "memory.read"
+    MEMORY_WRITE = "memory.write"
 
 
 class Reason(StrEnum):

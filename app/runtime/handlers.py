@@ -14,8 +14,9 @@ from app.kernel.db import BUSY, LOST, Database
 from app.kernel.errors import CallboardError, Fenced, Overloaded, Unavailable
 from app.kernel.transaction import Transaction
 from app.kernel.types import Origin
-from app.runtime import ledger, queries
+from app.runtime import ledger
 from app.runtime.ledger import Failure
+from app.runtime.queries import ledger as queries
 from app.runtime.types import Claim, ErrorClass
 
 # The database's trouble, which passes.

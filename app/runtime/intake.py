@@ -4,9 +4,10 @@ from collections import Counter
 from typing import Any
 from uuid import UUID
 
-from app.runtime import ledger, queries
+from app.runtime import ledger
 from app.runtime.ledger import LARGEST_BATCH
-from app.runtime.rules import PRIORITY_WEIGHTS, share_of_lanes, shares
+from app.runtime.queries import ledger as queries
+from app.runtime.rules.sharing import PRIORITY_WEIGHTS, share_of_lanes, shares
 from app.runtime.types import Claim
 
 

@@ -8,8 +8,8 @@ import msgspec
 
 from app.kernel.db import retried
 from app.kernel.ids import new_id
-from app.runtime import queries
-from app.runtime.rules import profile_of, verdict
+from app.runtime.queries import ledger as queries
+from app.runtime.rules.profiles import profile_of, verdict
 from app.runtime.types import Claim, CommandState, ErrorClass, GiveUp, RetryAt
 
 LARGEST_BATCH = 200
@@ -133,7 +133,7 @@ def _lost(row: Any) -> Closing:
     decision = verdict(
         profile_of(row["profile"]),
         error=ErrorClass.WORKER_LOST,
-        budget_used=row["attempt"] - lost - row["released"] - row["waited"],
+        budget_used=row["attempt"] - row["spent"] - lost - row["released"] - row["waited"],
         lost=lost,
         expired=row["expired"],
         retry_after=None,
@@ -177,6 +177,7 @@ def _claim(row: Any) -> Claim:
         lost=row["lost"],
         released=row["released"],
         waited=row["waited"],
+        spent=row["spent"],
         payload=row["payload"].encode(),
         lane_id=row["lane_id"],
         lane_seq=row["lane_seq"],

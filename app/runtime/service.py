@@ -10,26 +10,45 @@ from app.kernel.ids import new_id
 from app.kernel.transaction import Transaction
 from app.kernel.types import ActorKind, Principal
 from app.kernel.wake import EVERYTHING, WORK
-from app.runtime import queries
-
-DEFAULT_PRIORITY = 2
+from app.runtime.queries import ledger as queries
+from app.runtime.rules.profiles import profile_of
+from app.runtime.taxonomy import REGISTRY
+from app.runtime.types import CommandHeld, CommandState, HeldBy, Queue, Terms
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """A command to be enqueued: `lane_id` keeps order with others of that lane, times are in seconds from now."""
+    """A command to be enqueued: `lane_id` keeps order with others of that lane, times are in seconds from now.
+
+    What is None, the type says; `held_by` lets it wait until it is released.
+    """
 
     type: str
     idempotency_key: str
     payload: dict[str, Any]
-    profile: str = "standard_async"
-    prio: int = DEFAULT_PRIORITY
+    profile: str | None = None
+    prio: int | None = None
     lane_id: UUID | None = None
     delay_seconds: float = 0
     expires_seconds: float | None = None
+    held_by: str | None = None
+    schedule_id: UUID | None = None
 
 
-class _Row(Order, frozen=True, kw_only=True):
+class _Row(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
+    type: str
+    profile: str
+    queue: Queue
+    state: CommandState
+    prio: int
+    delay_seconds: float
+    expires_seconds: float | None
+    idempotency_key: str
+    payload: dict[str, Any]
+    lane_id: UUID | None
+    limit_keys: tuple[str, ...]
+    held_by: str | None
+    schedule_id: UUID | None
     actor_kind: ActorKind
     actor_id: UUID | None
     trigger_source: str
@@ -40,11 +59,31 @@ class _Row(Order, frozen=True, kw_only=True):
 
 
 def enqueue(tx: Transaction, order: Order, *, actor: Principal | None, cause_id: UUID | None = None, depth: int = 0) -> UUID:
-    """Write a command on the caller's connection; it exists if and only if the caller's change does. Answers its id."""
+    """Write a command on the caller's connection; it exists if and only if the caller's change does. Answers its id.
+
+    UnknownCommand for a type that nobody declared; Overloaded, when the transaction ends, if its queue is full.
+    """
+    kind = REGISTRY.find(order.type)
+    profile = order.profile or kind.profile
+    limit_keys = kind.concurrency(order.payload) if kind.concurrency else ()
     command_id = new_id()
+    state = CommandState.HELD if order.held_by else CommandState.QUEUED
     row = _Row(
-        **msgspec.structs.asdict(order),
         id=command_id,
+        type=order.type,
+        profile=profile,
+        queue=Queue.OUTBOUND if order.lane_id or limit_keys else kind.queue,
+        state=state,
+        prio=kind.priority_under(profile) if order.prio is None else order.prio,
+        delay_seconds=order.delay_seconds,
+        expires_seconds=order.expires_seconds,
+        idempotency_key=order.idempotency_key,
+        payload=order.payload,
+        # A limit is kept on a lane, so a command that has no order to keep gets a lane of its own.
+        lane_id=order.lane_id or (command_id if limit_keys else None),
+        limit_keys=limit_keys,
+        held_by=order.held_by,
+        schedule_id=order.schedule_id,
         actor_kind=actor.kind if actor else ActorKind.SYSTEM,
         actor_id=actor.id if actor else None,
         trigger_source=tx.origin.source,
@@ -54,8 +93,18 @@ def enqueue(tx: Transaction, order: Order, *, actor: Principal | None, cause_id:
         correlation_id=tx.origin.correlation_id,
     )
     tx.put(queries.ENQUEUE, row)
-    payload = {"type": order.type, "profile": order.profile, "state": "queued"}
+    payload = {"type": order.type, "profile": profile, "state": state}
     events.record(tx, "runtime:command:created", entity=("command", command_id), actor=actor, payload=payload, sequence=0)
-    if not order.delay_seconds:
+    if not order.delay_seconds and state is CommandState.QUEUED:
         tx.wake(WORK, EVERYTHING)
+    return command_id
+
+
+async def submit(tx: Transaction, order: Order, *, actor: Principal | None, terms: Terms | None = None) -> UUID:
+    """Enqueue on somebody's behalf; what its profile or `terms` want approved is held, and the rooms above are told."""
+    kind = REGISTRY.find(order.type)
+    if terms is None and not profile_of(order.profile or kind.profile).needs_approval:
+        return enqueue(tx, order, actor=actor)
+    command_id = enqueue(tx, msgspec.structs.replace(order, held_by=HeldBy.APPROVAL), actor=actor)
+    await tx.tell(CommandHeld(command_id=command_id, type=order.type, payload=order.payload, actor=actor, terms=terms or Terms()))
     return command_id

@@ -1,8 +1,13 @@
 """The words of the durable runtime: states of a command, classes of failure, and the profiles that decide about them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
 from uuid import UUID
+
+from app.kernel.types import Principal
 
 
 class CommandState(StrEnum):
@@ -17,10 +22,36 @@ class CommandState(StrEnum):
     CANCELED = "canceled"
 
 
+class Queue(StrEnum):
+    """Where a command waits, each with a limit of its own; what has a lane waits in `outbound`, whatever its type says."""
+
+    CONTROL = "control"
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+    TICKS = "ticks"
+
+
+class Idempotency(StrEnum):
+    """What makes two orders the same: a key of the caller, a state of an entity, a tick of a schedule, or its cause."""
+
+    CALLER = "caller"
+    ENTITY = "entity"
+    TICK = "tick"
+    CAUSE = "cause"
+
+
+class HeldBy(StrEnum):
+    """Why a held command waits; a pause is written `pause:<kind>:<name>`."""
+
+    APPROVAL = "approval"
+    OPERATOR = "operator"
+
+
 class LaneState(StrEnum):
     IDLE = "idle"
     READY = "ready"
     LEASED = "leased"
+    HALTED = "halted"
 
 
 class DeadLetterState(StrEnum):
@@ -46,9 +77,44 @@ class ErrorClass(StrEnum):
     INTERNAL = "internal"
 
 
+class PauseKind(StrEnum):
+    ALL = "all"
+    QUEUE = "queue"
+    TYPE = "type"
+
+
+class BreakerState(StrEnum):
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class Misfire(StrEnum):
+    """What becomes of ticks that passed while nobody could run them."""
+
+    SKIP = "skip"
+    RUN_ONCE = "run_once"
+    CATCH_UP = "catch_up"
+
+
+class AlertSeverity(StrEnum):
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class ClockMode(StrEnum):
+    SYSTEM = "system"
+    SIMULATED = "simulated"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """Data that governs retries; times in seconds. `waits_on` classes use up no attempt, they wait until the command expires."""
+    """Data that governs retries; times in seconds. `waits_on` classes use up no attempt, they wait until the command expires.
+
+    `total` is how long after its first start a command may be tried again; `alerts` raises an alert with the dead letter,
+    `needs_approval` holds the command until people approve it, and `halts_lane` lets nothing pass its dead letter.
+    """
 
     name: str
     attempts: int
@@ -56,9 +122,14 @@ class Profile:
     factor: float
     cap: float
     timeout: float
+    total: float
     retry_on: frozenset[ErrorClass]
     waits_on: frozenset[ErrorClass] = frozenset()
     dead_letter: bool = True
+    alerts: bool = False
+    needs_approval: bool = False
+    halts_lane: bool = False
+    retention_days: int = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +158,7 @@ class Claim:
     lost: int
     released: int
     waited: int
+    spent: int
     payload: bytes
     lane_id: UUID | None
     lane_seq: int | None
@@ -99,4 +171,38 @@ class Claim:
 
     @property
     def budget_used(self) -> int:
-        return self.attempt - self.lost - self.released - self.waited
+        return self.attempt - self.spent - self.lost - self.released - self.waited
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What an approval needs: how many people of at least which role, within how many seconds, and of what it was asked."""
+
+    summary: str = ""
+    quorum: int = 1
+    min_role: str = "admin"
+    expires_seconds: float = 86_400.0
+    escalate_seconds: float | None = None
+    target_kind: str | None = None
+    target_id: UUID | None = None
+    target_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandHeld:
+    """Told in the transaction that enqueues a command which people must approve."""
+
+    command_id: UUID
+    type: str
+    actor: Principal | None
+    terms: Terms
+    payload: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandEnded:
+    """Told when somebody cancels a command that waits, so that who waits with it can stop."""
+
+    command_id: UUID
+    actor: Principal | None
+    reason: str

@@ -13,7 +13,8 @@ import structlog
 
 from app.kernel import db
 from app.kernel.wake import BOARD, WORK, Wakes
-from app.runtime import ledger, queries
+from app.runtime import ledger
+from app.runtime.queries import workers as queries
 
 BEAT_SECONDS = 2.0
 LONGEST_SILENCE = 10.0

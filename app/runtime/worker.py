@@ -17,7 +17,7 @@ from app.runtime import ledger, upkeep
 from app.runtime.handlers import Attempt, Handlers, perform
 from app.runtime.intake import Intake
 from app.runtime.ledger import LARGEST_BATCH, Closing
-from app.runtime.rules import profile_of
+from app.runtime.rules.profiles import profile_of
 from app.runtime.types import Claim, CommandState
 
 POLL_SECONDS = (0.5, 1.0)

@@ -6,6 +6,8 @@ import msgspec
 
 from app.kernel.errors import Missing
 from app.runtime.handlers import Attempt
+from app.runtime.taxonomy import command
+from app.runtime.types import Idempotency
 from app.tasks import leasing
 from app.tasks.holding import EXPIRE
 
@@ -15,6 +17,7 @@ class Watched(msgspec.Struct, frozen=True):
     fence: int
 
 
+@command(EXPIRE, payload=Watched, owner="tasks", idempotency=Idempotency.ENTITY, started_by=("task-claim", "task-heartbeat"))
 async def expire_lease(attempt: Attempt) -> None:
     """End the lease if its time is over; otherwise another command waits for the rest of it."""
     watched = msgspec.json.decode(attempt.claim.payload, type=Watched)
@@ -24,6 +27,3 @@ async def expire_lease(attempt: Attempt) -> None:
         except Missing:
             taken = False
         attempt.finish(tx, {"taken": taken})
-
-
-HANDLERS = {EXPIRE: expire_lease}

@@ -8,8 +8,10 @@ from app.kernel import settings
 from app.kernel.db import APP_ROLE, RUNTIME_ROLE
 from app.kernel.writes import Write, composed
 
-# Statements of the worker itself, across accounts; `FINISH_ONE` and `ENQUEUE` belong to a handler's own transaction.
+# Statements across accounts: the worker's own, and single ones elsewhere; `FINISH_ONE` and `ENQUEUE` belong to a handler's
+# own transaction.
 OF_RUNTIME = {"PULSES", "WORKERS", "BACKLOG"}
+MODULES_OF_RUNTIME = {"ledger", "workers", "everywhere"}
 OF_APP_IN_RUNTIME = {"ENQUEUE", "FINISH_ONE"}
 
 
@@ -31,12 +33,12 @@ def statements() -> list[Statement]:
 
 
 def _of(module: Any) -> Iterator[Statement]:
-    room = module.__name__.split(".")[1]
+    room, part = module.__name__.split(".")[1], module.__name__.split(".")[-1]
     for name, value in vars(module).items():
         if name.startswith("_") or not name.isupper():
             continue
         role = APP_ROLE
-        if name in OF_RUNTIME or (room == "runtime" and name not in OF_APP_IN_RUNTIME):
+        if name in OF_RUNTIME or (room == "runtime" and part in MODULES_OF_RUNTIME and name not in OF_APP_IN_RUNTIME):
             role = RUNTIME_ROLE
         if isinstance(value, Write):
             yield Statement(f"{room}.{name}", composed((value,)), role)
@@ -45,4 +47,4 @@ def _of(module: Any) -> Iterator[Statement]:
 
 
 # Column lists that statements of the same file are made of.
-FRAGMENTS = {"tasks.ASSIGNEES", "tasks.CARD", "tasks.IS_DONE", "tasks.LINKED", "tasks.READY", "tasks.STINTS"}
+FRAGMENTS = {"runtime.CLAIMABLE", "tasks.ASSIGNEES", "tasks.CARD", "tasks.IS_DONE", "tasks.LINKED", "tasks.READY", "tasks.STINTS"}

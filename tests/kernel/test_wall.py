@@ -10,7 +10,7 @@ from app.kernel.db import APP_ROLE, AUTH_ROLE, RUNTIME_ROLE
 from tests import boards, make
 
 # Tables of the process, not of any account.
-SHARED = {"alembic_version", "runtime_workers"}
+SHARED = {"alembic_version", "runtime_workers", "runtime_clock", "runtime_metrics"}
 UNWALLED = """
 SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT (

@@ -58,8 +58,11 @@ def test_every_action_is_settled_for_people_agents_and_the_board():
             assert isinstance(decide(action, actor=actor, account=LED), Allowed | Denied)
 
 
-READS = {a for a in Action if a.endswith(".read")} | {Action.POLICIES_EXPLAIN, Action.TASK_SURVEY}
-MANAGES = {a for a in Action if a.endswith(".manage")}
+# What runs behind the board is for its operators, also to read; an approval is for those who may give it.
+READS = {a for a in Action if a.endswith(".read")} - {Action.RUNTIME_READ, Action.APPROVALS_READ}
+READS |= {Action.POLICIES_EXPLAIN, Action.TASK_SURVEY}
+MANAGES = {a for a in Action if a.endswith(".manage")} | {Action.RUNTIME_READ}
+APPROVALS = {Action.APPROVALS_READ, Action.APPROVALS_DECIDE}
 
 
 @pytest.mark.parametrize("action", Action)
@@ -72,7 +75,7 @@ def test_viewers_read_members_work_admins_manage(action):
     assert all(verdict(denial) is Reason.ROLE_DENIED for denial in denials)
 
 
-@pytest.mark.parametrize("action", sorted({*MANAGES, Action.ACCOUNT_READ, Action.TASK_REOPEN, Action.TASK_RESTORE}))
+@pytest.mark.parametrize("action", sorted({*MANAGES, *APPROVALS, Action.ACCOUNT_READ, Action.TASK_REOPEN, Action.TASK_RESTORE}))
 def test_some_things_are_for_people_even_before_the_orchestrator(action):
     everything = Flags(**{flag.value: True for flag in Flag})
     assert verdict(ask(action, agent(1, flags=everything, is_assigned=True))) is Reason.PERSONS_ONLY

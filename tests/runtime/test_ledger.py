@@ -7,9 +7,10 @@ import pytest
 from app.kernel import db
 from app.kernel.errors import Fenced
 from app.kernel.ids import new_id
-from app.runtime import ledger, queries
+from app.runtime import ledger
 from app.runtime.handlers import Attempt
 from app.runtime.ledger import Failure
+from app.runtime.queries import workers as queries
 from app.runtime.service import enqueue
 from app.runtime.types import ErrorClass
 from tests import make

@@ -3,19 +3,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.runtime.rules import (
-    LONGEST_WAIT_IN_CAPS,
-    MOST_LOST,
-    MOVES,
-    NEVER_RETRIED,
-    PRIORITY_WEIGHTS,
-    PROFILES,
-    may_move,
-    profile_of,
-    share_of_lanes,
-    shares,
-    verdict,
-)
+from app.runtime.rules.lifecycle import MOVES, may_move
+from app.runtime.rules.profiles import LONGEST_WAIT_IN_CAPS, MOST_LOST, NEVER_RETRIED, PROFILES, profile_of, verdict
+from app.runtime.rules.sharing import PRIORITY_WEIGHTS, share_of_lanes, shares
 from app.runtime.types import CommandState, ErrorClass, GiveUp, RetryAt
 
 profiles = st.sampled_from(list(PROFILES.values()))

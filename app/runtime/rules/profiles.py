@@ -1,4 +1,4 @@
-"""What becomes of a command: the legal moves, and the verdict over a failed attempt."""
+"""The profiles, and the verdict over a failed attempt."""
 
 from collections.abc import Mapping
 
@@ -7,19 +7,25 @@ from app.runtime.types import CommandState, ErrorClass, GiveUp, Profile, RetryAt
 MOST_LOST = 3
 LONGEST_WAIT_IN_CAPS = 12
 LARGEST_EXPONENT = 32
-# The classes of `prio`, 0 the most urgent, and their weights when all have work; the rotation spreads them evenly.
-PRIORITY_WEIGHTS: Mapping[int, int] = {0: 8, 1: 4, 2: 2, 3: 1}
-ROTATION = (0, 1, 0, 2, 0, 1, 0, 3, 0, 1, 0, 2, 0, 1, 0)
-PROBE_EVERY = 4
-
 NEVER_RETRIED = frozenset({ErrorClass.VALIDATION, ErrorClass.AUTH, ErrorClass.NOT_FOUND, ErrorClass.DENIED})
 PASSING = frozenset({ErrorClass.TRANSIENT, ErrorClass.UNAVAILABLE})
 USUAL = PASSING | {ErrorClass.TIMEOUT, ErrorClass.RATE_LIMITED, ErrorClass.WORKER_LOST}
 
 _ALL = (
-    Profile(name="critical_path", attempts=8, base=0.2, factor=2, cap=30, timeout=30, retry_on=USUAL),
-    Profile(name="standard_async", attempts=5, base=1, factor=2, cap=300, timeout=60, retry_on=USUAL),
-    Profile(name="best_effort", attempts=2, base=5, factor=1, cap=5, timeout=30, retry_on=PASSING, dead_letter=False),
+    Profile(name="critical_path", attempts=8, base=0.2, factor=2, cap=30, timeout=30, total=600, retry_on=USUAL, alerts=True),
+    Profile(name="standard_async", attempts=5, base=1, factor=2, cap=300, timeout=60, total=3_600, retry_on=USUAL),
+    Profile(
+        name="best_effort",
+        attempts=2,
+        base=5,
+        factor=1,
+        cap=5,
+        timeout=30,
+        total=120,
+        retry_on=PASSING,
+        dead_letter=False,
+        retention_days=7,
+    ),
     Profile(
         name="manual_review",
         attempts=2,
@@ -27,6 +33,9 @@ _ALL = (
         factor=1,
         cap=5,
         timeout=120,
+        total=86_400,
+        needs_approval=True,
+        halts_lane=True,
         retry_on=frozenset({ErrorClass.WORKER_LOST, ErrorClass.RATE_LIMITED}),
     ),
     Profile(
@@ -36,37 +45,13 @@ _ALL = (
         factor=2,
         cap=300,
         timeout=300,
+        total=86_400,
         retry_on=frozenset({ErrorClass.NO_ANSWER, ErrorClass.INTERNAL, ErrorClass.WORKER_LOST, ErrorClass.TRANSIENT}),
         waits_on=frozenset({ErrorClass.UNAVAILABLE, ErrorClass.TIMEOUT, ErrorClass.RATE_LIMITED}),
     ),
 )
 PROFILES: Mapping[str, Profile] = {profile.name: profile for profile in _ALL}
 DEFAULT_PROFILE = "standard_async"
-
-# A statement that gives up passes failed_terminal on its way to dead_lettered.
-MOVES: Mapping[CommandState, frozenset[CommandState]] = {
-    CommandState.HELD: frozenset({CommandState.QUEUED, CommandState.CANCELED}),
-    CommandState.QUEUED: frozenset({CommandState.RUNNING, CommandState.CANCELED}),
-    CommandState.RUNNING: frozenset(
-        {
-            CommandState.SUCCEEDED,
-            CommandState.RETRY_SCHEDULED,
-            CommandState.FAILED_TERMINAL,
-            CommandState.CANCELED,
-            CommandState.QUEUED,
-        }
-    ),
-    CommandState.RETRY_SCHEDULED: frozenset({CommandState.QUEUED, CommandState.RUNNING, CommandState.CANCELED}),
-    CommandState.SUCCEEDED: frozenset(),
-    CommandState.FAILED_TERMINAL: frozenset({CommandState.DEAD_LETTERED}),
-    CommandState.DEAD_LETTERED: frozenset({CommandState.REPLAY_REQUESTED}),
-    CommandState.REPLAY_REQUESTED: frozenset({CommandState.QUEUED}),
-    CommandState.CANCELED: frozenset(),
-}
-
-
-def may_move(state: CommandState, *, to: CommandState) -> bool:
-    return to in MOVES[state]
 
 
 def profile_of(name: str) -> Profile:
@@ -108,24 +93,3 @@ def _delay(profile: Profile, *, number: int, retry_after: float | None, longest:
         return min(max(retry_after, 0.0), longest)
     exponent = min(max(number, 0), LARGEST_EXPONENT)
     return jitter * min(profile.cap, profile.base * float(profile.factor**exponent))
-
-
-def shares(free: int, *, active: frozenset[int], turn: int) -> dict[int, int]:
-    """How many commands of each priority class to claim: the active ones by weight, the quiet ones are only probed."""
-    given = dict.fromkeys(PRIORITY_WEIGHTS, 0)
-    quiet = [prio for prio in given if prio not in active]
-    probes = min(len(quiet), free - 1) if free > 1 else int(turn % PROBE_EVERY == 0)
-    for place in range(probes if quiet else 0):
-        given[quiet[(turn // PROBE_EVERY + place) % len(quiet)]] += 1
-    order = [prio for prio in ROTATION if prio in active] or ROTATION
-    for place in range(free - sum(given.values())):
-        given[order[(turn + place) % len(order)]] += 1
-    return given
-
-
-def share_of_lanes(free: int, *, lanes: bool, commands: bool, turn: int) -> int:
-    """How many of the free slots are for lanes; who seemed to have nothing is only probed."""
-    if lanes == commands:
-        return (free + turn % 2) // 2
-    probe = int(turn % PROBE_EVERY == 0)
-    return free - probe if lanes else probe

@@ -1,39 +1,61 @@
 """SQL of the ledger: enqueueing and finishing in other transactions, claiming, closing and reaping in one statement each."""
 
+from app.kernel.errors import Overloaded
 from app.kernel.writes import LANES, Write
 
+CLAIMABLE = "state IN ('queued', 'retry_scheduled')"
+
+# A queue is full when as many commands of the account are due in it as its setting allows.
 ENQUEUE = Write(
     "enqueued",
-    """asked AS (
+    f"""asked AS (
         SELECT r.*, row_number() OVER (PARTITION BY r.lane_id ORDER BY r.place) AS nth,
                count(*) OVER (PARTITION BY r.lane_id) AS many
         FROM ROWS FROM (json_to_recordset($2::json) AS (
-            id uuid, type text, profile text, prio smallint, delay_seconds float8, expires_seconds float8, idempotency_key text,
-            payload jsonb, lane_id uuid, actor_kind text, actor_id uuid, trigger_source text, cause_id uuid, depth smallint,
+            id uuid, type text, profile text, queue text, state text, prio smallint, delay_seconds float8,
+            expires_seconds float8, idempotency_key text, payload jsonb, lane_id uuid, limit_keys json, held_by text,
+            schedule_id uuid, actor_kind text, actor_id uuid, trigger_source text, cause_id uuid, depth smallint,
             request_id text, correlation_id text
-        )) WITH ORDINALITY AS r (id, type, profile, prio, delay_seconds, expires_seconds, idempotency_key, payload, lane_id,
-                                 actor_kind, actor_id, trigger_source, cause_id, depth, request_id, correlation_id, place)
+        )) WITH ORDINALITY AS r (id, type, profile, queue, state, prio, delay_seconds, expires_seconds, idempotency_key,
+                                 payload, lane_id, limit_keys, held_by, schedule_id, actor_kind, actor_id, trigger_source,
+                                 cause_id, depth, request_id, correlation_id, place)
+    ), crowded AS (
+        SELECT FROM (
+            SELECT queue, count(*) AS many, coalesce(
+                (SELECT (value #>> '{{}}')::int FROM runtime_settings
+                 WHERE account_id = $1 AND name = 'queue.' || queue || '.most'),
+                CASE queue WHEN 'inbound' THEN 512 WHEN 'ticks' THEN 256 ELSE 10000 END) AS most
+            FROM asked GROUP BY queue
+        ) q CROSS JOIN LATERAL (
+            SELECT count(*) AS due FROM (
+                SELECT FROM runtime_commands
+                WHERE account_id = $1 AND queue = q.queue AND {CLAIMABLE} AND run_at <= callboard_now() LIMIT q.most
+            ) d
+        ) waiting WHERE waiting.due + q.many > q.most
     ), laned AS (
         INSERT INTO runtime_lanes (account_id, id, state, ready_at, last_seq, done_seq, epoch)
         SELECT $1, lane_id, 'ready', callboard_now(), count(*), 0, 0 FROM asked
-        WHERE lane_id IS NOT NULL{after} GROUP BY lane_id ORDER BY lane_id
+        WHERE lane_id IS NOT NULL{{after}} GROUP BY lane_id ORDER BY lane_id
         ON CONFLICT (account_id, id) DO UPDATE SET
             last_seq = runtime_lanes.last_seq + excluded.last_seq,
             ready_at = CASE runtime_lanes.state WHEN 'idle' THEN excluded.ready_at ELSE runtime_lanes.ready_at END,
             state = CASE runtime_lanes.state WHEN 'idle' THEN 'ready' ELSE runtime_lanes.state END
         RETURNING id, last_seq
     ), enqueued AS (
-        INSERT INTO runtime_commands (account_id, id, type, profile, state, prio, run_at, expires_at, idempotency_key, payload,
-            attempt, lost, released, waited, lane_id, lane_seq, actor_kind, actor_id, trigger_source, cause_id, depth, request_id,
-            correlation_id, created_at, updated_at)
-        SELECT $1, a.id, a.type, a.profile, 'queued', a.prio, callboard_now() + make_interval(secs => a.delay_seconds),
+        INSERT INTO runtime_commands (account_id, id, type, profile, queue, state, prio, run_at, expires_at, idempotency_key,
+            payload, attempt, lost, released, waited, lane_id, lane_seq, held_by, schedule_id, actor_kind, actor_id,
+            trigger_source, cause_id, depth, request_id, correlation_id, created_at, updated_at)
+        SELECT $1, a.id, a.type, a.profile, a.queue, a.state, a.prio,
+            callboard_now() + make_interval(secs => a.delay_seconds),
             callboard_now() + make_interval(secs => a.expires_seconds), a.idempotency_key, a.payload, 0, 0, 0, 0, a.lane_id,
-            l.last_seq - a.many + a.nth, a.actor_kind, a.actor_id, a.trigger_source, a.cause_id, a.depth, a.request_id,
-            a.correlation_id, callboard_now(), callboard_now()
+            l.last_seq - a.many + a.nth, a.held_by, a.schedule_id, a.actor_kind, a.actor_id, a.trigger_source, a.cause_id,
+            a.depth, a.request_id, a.correlation_id, callboard_now(), callboard_now()
         FROM asked a LEFT JOIN laned l ON l.id = a.lane_id
+        WHERE NOT EXISTS (SELECT FROM crowded)
         RETURNING 1
     )""",
     rank=LANES,
+    short=Overloaded("a queue of this account is full: its workers do not keep up; try again later"),
 )
 
 # Counter rows are locked in the order of accounts and last, so nothing is awaited while they are held.
@@ -60,8 +82,8 @@ _START = """claimed AS (
     UPDATE runtime_commands c SET state = 'running', attempt = c.attempt + 1, worker_id = $1, claimed_at = clock_timestamp(),
         updated_at = callboard_now()
     FROM picked p WHERE c.account_id = p.account_id AND c.id = p.id
-    RETURNING c.account_id, c.id, c.type, c.profile, c.prio, c.attempt, c.lost, c.released, c.waited, c.payload, c.lane_id,
-        c.lane_seq, c.request_id, c.correlation_id, c.cause_id, c.depth, c.expires_at, p.lane_epoch
+    RETURNING c.account_id, c.id, c.type, c.profile, c.prio, c.attempt, c.lost, c.released, c.waited, c.spent, c.payload,
+        c.lane_id, c.lane_seq, c.request_id, c.correlation_id, c.cause_id, c.depth, c.expires_at, p.lane_epoch
 ), written AS (
     INSERT INTO runtime_command_attempts (account_id, command_id, attempt, worker_id, started_at, lane_epoch)
     SELECT account_id, id, attempt, $1, callboard_now(), lane_epoch FROM claimed RETURNING 1
@@ -72,8 +94,8 @@ _START = """claimed AS (
     FROM claimed
 )"""
 
-_CLAIMED = """SELECT account_id, id, type, profile, prio, attempt, lost, released, waited, payload::text AS payload, lane_id,
-       lane_seq, lane_epoch, request_id, correlation_id, cause_id, depth,
+_CLAIMED = """SELECT account_id, id, type, profile, prio, attempt, lost, released, waited, spent, payload::text AS payload,
+       lane_id, lane_seq, lane_epoch, request_id, correlation_id, cause_id, depth,
        coalesce(expires_at <= callboard_now(), false) AS expired
 FROM claimed"""
 
@@ -123,7 +145,7 @@ SELECT EXISTS (SELECT FROM runtime_lanes WHERE state = 'ready' AND ready_at <= c
     ARRAY(SELECT k.prio FROM unnest($1::smallint[]) AS k (prio) CROSS JOIN LATERAL (
         SELECT FROM runtime_commands c
         WHERE c.prio = k.prio AND c.lane_id IS NULL AND c.state IN ('queued', 'retry_scheduled') AND c.run_at <= callboard_now()
-        LIMIT 1) c) AS prios
+        ORDER BY c.run_at, c.id LIMIT 1) c) AS prios
 """
 
 # $1 account, $2 command, $3 attempt, $4 worker, $5 result, $6 lane, $7 epoch, $8 every lane that the transaction touches.
@@ -232,19 +254,7 @@ WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS is_mine), hel
     SELECT w.id FROM turn, runtime_workers w
     WHERE turn.is_mine AND (w.beat_at < clock_timestamp() - interval '15 s' OR w.lock_key NOT IN (SELECT lock_key FROM held))
 )
-SELECT c.account_id, c.id, c.attempt, c.worker_id, c.profile, c.lost, c.released, c.waited,
+SELECT c.account_id, c.id, c.attempt, c.worker_id, c.profile, c.lost, c.released, c.waited, c.spent,
        coalesce(c.expires_at <= callboard_now(), false) AS expired, pg_postmaster_start_time() > c.claimed_at AS is_restart
 FROM dead JOIN runtime_commands c ON c.worker_id = dead.id WHERE c.state = 'running' LIMIT 200
 """
-
-# Long after any claim of a dead worker could still be under way.
-FORGET_DEAD = """
-DELETE FROM runtime_workers w WHERE w.beat_at < clock_timestamp() - interval '60 s'
-    AND NOT EXISTS (SELECT FROM runtime_commands c WHERE c.worker_id = w.id AND c.state = 'running')
-"""
-
-LOCK = "SELECT pg_advisory_lock($1)"
-REGISTER = """INSERT INTO runtime_workers (id, lock_key, host, pid, version, slots, started_at, beat_at)
-VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp(), clock_timestamp())"""
-BEAT = "UPDATE runtime_workers SET beat_at = clock_timestamp() WHERE id = $1 RETURNING id"
-UNREGISTER = "DELETE FROM runtime_workers WHERE id = $1"

@@ -1,10 +1,11 @@
-"""The runtime's ledger: commands, their attempts, lanes, workers and dead letters."""
+"""The ledger: commands, their attempts, lanes with their limits, workers and dead letters."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Index, SmallInteger, UniqueConstraint, text
+from sqlalchemy import ARRAY, BigInteger, Column, Index, Numeric, SmallInteger, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -16,7 +17,10 @@ CLAIMABLE = "state IN ('queued', 'retry_scheduled')"
 
 
 class Command(SQLModel, table=True):
-    """`attempt` only grows and is the fence; budget used = attempt - lost - released - waited."""
+    """`attempt` only grows and is the fence; budget used = attempt - spent - lost - released - waited.
+
+    `spent` is what attempts came before the last replay; `held_by` says why a held command waits.
+    """
 
     __tablename__ = "runtime_commands"
     __table_args__ = (
@@ -34,6 +38,28 @@ class Command(SQLModel, table=True):
         Index("runtime_commands_worker_idx", "worker_id", postgresql_where=text("state = 'running'")),
         Index("runtime_commands_state_idx", "account_id", "state", "created_at"),
         Index("runtime_commands_type_idx", "account_id", "type", "created_at"),
+        Index("runtime_commands_held_idx", "account_id", "held_by", "id", postgresql_where=text("state = 'held'")),
+        Index(
+            "runtime_commands_schedule_idx",
+            "account_id",
+            "schedule_id",
+            "created_at",
+            postgresql_where=text("schedule_id IS NOT NULL"),
+        ),
+        # Rows end nearly in the order in which they may go, so a summary of each range of pages is enough.
+        Index(
+            "runtime_commands_retention_idx",
+            "retention_until",
+            postgresql_using="brin",
+            postgresql_with={"pages_per_range": 32, "autosummarize": True},
+        ),
+        Index(
+            "runtime_commands_due_idx",
+            "account_id",
+            "queue",
+            "run_at",
+            postgresql_where=text(f"{CLAIMABLE}"),
+        ),
         {"postgresql_with": {"fillfactor": 70}},
     )
 
@@ -41,6 +67,7 @@ class Command(SQLModel, table=True):
     id: UUID = Field(primary_key=True)
     type: str
     profile: str
+    queue: str = Field(default="inbound", sa_column_kwargs={"server_default": "inbound"})
     state: CommandState = Field(sa_column=enum_column(CommandState, name="runtime_commands_state_check"))
     prio: int = Field(default=2, sa_type=SmallInteger)
     run_at: datetime = Field(sa_column=at_column())
@@ -53,8 +80,12 @@ class Command(SQLModel, table=True):
     lost: int = 0
     released: int = 0
     waited: int = 0
+    spent: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    held_by: str | None = None
+    schedule_id: UUID | None = None
     worker_id: UUID | None = None
     claimed_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+    first_started_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
     lane_id: UUID | None = None
     lane_seq: int | None = Field(default=None, sa_type=BigInteger)
     last_error_class: str | None = None
@@ -70,6 +101,7 @@ class Command(SQLModel, table=True):
     created_at: datetime = Field(sa_column=at_column())
     updated_at: datetime = Field(sa_column=at_column())
     finished_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+    retention_until: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
 
 
 class Attempt(SQLModel, table=True):
@@ -87,10 +119,17 @@ class Attempt(SQLModel, table=True):
     error_class: str | None = None
     error_message: str | None = None
     lane_epoch: int | None = Field(default=None, sa_type=BigInteger)
+    result_summary: str | None = None
+    token_usage: dict[str, int] | None = Field(default=None, sa_column=Column(JSONB))
+    cost_usd: Decimal | None = Field(default=None, sa_type=Numeric(14, 6))
+    executor: str | None = None
 
 
 class Lane(SQLModel, table=True):
-    """Commands of one lane run one at a time and in order; `epoch` fences the holder of its lease."""
+    """Commands of one lane run one at a time and in order; `epoch` fences the holder of its lease.
+
+    Its command starts only while each limit in `limit_keys` has room; a halted lane waits for a verdict on its dead letter.
+    """
 
     __tablename__ = "runtime_lanes"
     __table_args__ = (
@@ -107,6 +146,19 @@ class Lane(SQLModel, table=True):
     done_seq: int = Field(default=0, sa_type=BigInteger)
     epoch: int = Field(default=0, sa_type=BigInteger)
     worker_id: UUID | None = None
+    limit_keys: list[str] | None = Field(default=None, sa_type=ARRAY(Text))
+
+
+class Limit(SQLModel, table=True):
+    """How many commands that share `key` may run at once, and how many do; changed only with the row locked."""
+
+    __tablename__ = "runtime_limits"
+    __table_args__ = ({"postgresql_with": {"fillfactor": 50}},)
+
+    account_id: UUID = Field(primary_key=True, foreign_key="accounts.id")
+    key: str = Field(primary_key=True)
+    most: int
+    used: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
 
 
 class Worker(SQLModel, table=True):
@@ -130,6 +182,13 @@ class DeadLetter(SQLModel, table=True):
         UniqueConstraint("account_id", "command_id", name="runtime_dead_letters_command_key"),
         tenant_key("command_id", "runtime_commands", name="runtime_dead_letters_command_fkey"),
         Index("runtime_dead_letters_state_idx", "account_id", "state", "created_at"),
+        Index("runtime_dead_letters_cause_idx", "account_id", "reason_class", "state", "created_at"),
+        Index(
+            "runtime_dead_letters_retention_idx",
+            "account_id",
+            "retention_until",
+            postgresql_where=text("retention_until IS NOT NULL"),
+        ),
     )
 
     account_id: UUID = Field(primary_key=True)
@@ -142,3 +201,9 @@ class DeadLetter(SQLModel, table=True):
     replay_count: int = 0
     state: DeadLetterState = Field(sa_column=enum_column(DeadLetterState, name="runtime_dead_letters_state_check"))
     created_at: datetime = Field(sa_column=at_column())
+    replayed_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+    replayed_by_id: UUID | None = None
+    resolved_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+    discarded_by_id: UUID | None = None
+    discard_reason: str | None = None
+    retention_until: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
