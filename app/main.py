@@ -1,15 +1,19 @@
 """The one place where all rooms meet."""
 
 import asyncio
+import math
+import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx
 from litestar import Litestar
+from litestar.datastructures import State
 from litestar.exceptions import HTTPException as FrameworkError
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
@@ -23,15 +27,24 @@ from app.agentapi import explain as explain_api
 from app.agentapi import tools as agent_tools
 from app.agentapi.waiting import Waiting
 from app.agents import api as agents_api
+from app.agents import commands as _agents  # noqa: F401 its commands are declared by being imported
 from app.agents import tools as agents_tools
+from app.agents.presence import Presence
+from app.autonomy import api as autonomy_api
+from app.autonomy import commands as autonomy
+from app.autonomy import targets
+from app.autonomy.schemas import ApprovalView
 from app.bootstrap import service as bootstrap
 from app.bootstrap.types import Report
 from app.delivery import commands as delivery
 from app.delivery import render
 from app.documents import api as documents_api
+from app.documents import service as documents
 from app.documents import tools as documents_tools
 from app.events import api as events_api
-from app.kernel import clock, db, logs, openapi
+from app.events.pulses import Pulses
+from app.events.streaming import Streams
+from app.kernel import clock, db, logs, openapi, stopping
 from app.kernel.db import Database
 from app.kernel.edge import Board
 from app.kernel.envelope import Identified, on_defect, on_framework, on_refusal
@@ -43,30 +56,62 @@ from app.kernel.types import Origin
 from app.kernel.wake import Wakes
 from app.mcp import api as mcp_api
 from app.mcp.types import Endpoint
+from app.memory import api as memory_api
+from app.memory import service as memory
+from app.memory import tools as memory_tools
+from app.memory.schemas import MemorySnapshotView
 from app.messages import api as messages_api
 from app.messages import tools as messages_tools
 from app.notifications import api as notifications_api
 from app.notifications import commands as notifications
 from app.observability import api as observability_api
+from app.observability import tracing
+from app.observability.measuring import Measured
+from app.observability.metrics import REGISTRY as REGISTRY_OF_METRICS
+from app.observability.publishing import published
 from app.policies import service as policies
 from app.runtime import api as runtime_api
+from app.runtime import commands as _runtime  # noqa: F401 its commands are declared by being imported
+from app.runtime import releasing as _releasing  # noqa: F401 the same
+from app.runtime import retention, upkeep
+from app.runtime.api import clock as clock_api
+from app.runtime.clock import SimulatedClock
+from app.runtime.contracts import CONTRACTS
+from app.runtime.controls import Controls, steered
+from app.runtime.counts import Counts
+from app.runtime.deprecations import counted
+from app.runtime.intake import Intake
+from app.runtime.metrics import RuntimeCollector
+from app.runtime.ordered import OrderedIntake
+from app.runtime.scheduling import Scheduler
 from app.runtime.taxonomy import REGISTRY
+from app.runtime.tracing import traced
 from app.runtime.worker import Worker
 from app.tasks import api as tasks_api
 from app.tasks import commands as _tasks  # noqa: F401 its commands are declared by being imported
+from app.tasks import reading as tasks
 from app.tasks import tools as tasks_tools
 
 VERSION = "0.1.0"
-VERBS = (*tasks_tools.VERBS, *messages_tools.VERBS, *documents_tools.VERBS, *agents_tools.VERBS, *agent_tools.VERBS)
-SUBSCRIBERS: Subscribers = {**notifications.SUBSCRIPTIONS, **delivery.SUBSCRIPTIONS}
+VERBS = (
+    *tasks_tools.VERBS,
+    *messages_tools.VERBS,
+    *documents_tools.VERBS,
+    *agents_tools.VERBS,
+    *memory_tools.VERBS,
+    *agent_tools.VERBS,
+)
+SUBSCRIBERS: Subscribers = {**notifications.SUBSCRIPTIONS, **delivery.SUBSCRIPTIONS, **autonomy.SUBSCRIPTIONS}
 ROOMS = (
     tasks_api,
     messages_api,
     documents_api,
+    memory_api,
     events_api,
     agents_api,
     accounts_api,
     notifications_api,
+    autonomy_api,
     explain_api,
     agent_api,
     mcp_api,
@@ -74,6 +119,11 @@ ROOMS = (
     observability_api,
 )
 SeedReport = Report
+targets.register("task", tasks.one)
+targets.register("document", documents.one)
+retention.add("memory", memory.purge_expired)
+CONTRACTS.publish("memory_snapshot", MemorySnapshotView)
+CONTRACTS.publish("approval", ApprovalView)
 
 
 @asynccontextmanager
@@ -82,41 +132,62 @@ async def opened(settings: Settings, *, size: int | None = None) -> AsyncIterato
     url = settings.database_url or ""
     wakes = Wakes(lambda: db.direct(url, role=db.RUNTIME_ROLE))
     async with db.opened(url, size=size or settings.pool_size, wakes=wakes, subscribers=SUBSCRIBERS) as database:
+        async with database.runtime.acquire() as connection:
+            await clock.check(connection, settings.clock)
         listening = asyncio.create_task(wakes.run())
         try:
-            yield database
+            async with steered(database), counted(database):
+                yield database
         finally:
             await wakes.drain()
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
 
 
+@asynccontextmanager
+async def _serving(app: Litestar) -> AsyncIterator[None]:
+    """What one API process keeps open while it serves."""
+    # Half a second and 30 MB that workers and the command line can do without.
+    from app.mcp import server as mcp  # noqa: PLC0415
+
+    settings: Settings = app.state.settings
+    logs.configure(level=settings.log_level, output=settings.log_format)
+    render.built_in()
+    tracing.configure(settings.otlp_endpoint, service="callboard-api", version=VERSION)
+    async with opened(settings) as database:
+        now = clock.now if settings.clock == clock.SYSTEM else None
+        identities = Identities(database.app, wakes=database.wakes, monotonic=time.monotonic, now=now)
+        pulses = Pulses(database.runtime)
+        app.state.waiting = Waiting(pulses, wakes=database.wakes)
+        app.state.streams = Streams(pulses, wakes=database.wakes)
+        presence = Presence(database, waiting=app.state.waiting.present, is_simulated=now is None)
+        app.state.board = Board(database, authenticate=presence.watched(identities.authenticate), permit=policies.permit)
+        app.state.clock = SimulatedClock(lambda: db.direct(settings.database_url or "", role=db.RUNTIME_ROLE))
+        app.state.mcp_endpoint = _mcp_endpoint(settings)
+        watching = [asyncio.create_task(pulses.run()), asyncio.create_task(presence.run())]
+        try:
+            async with (
+                published(database.runtime, kind="api") as app.state.metrics,
+                mcp.opened(app.state.mcp_endpoint, database, app.state.waiting) as app.state.mcp,
+            ):
+                # The server leaves this block once every call has ended, and a stream ends by being told.
+                with stopping.noticed(app.state.streams.stop):
+                    yield
+        finally:
+            await upkeep.ended(watching)
+            await asyncio.to_thread(tracing.shut_down)
+
+
 def create_app(settings: Settings) -> ASGIApp:
     """The application of one API process."""
 
-    @asynccontextmanager
-    async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        # Half a second and 30 MB that workers and the command line can do without.
-        from app.mcp import server as mcp  # noqa: PLC0415
-
-        logs.configure(level=settings.log_level, output=settings.log_format)
-        render.built_in()
-        async with opened(settings) as database:
-            identities = Identities(database.app, wakes=database.wakes, monotonic=time.monotonic, now=clock.now)
-            app.state.board = Board(database, authenticate=identities.authenticate, permit=policies.permit)
-            app.state.waiting = Waiting(database.runtime, wakes=database.wakes)
-            app.state.mcp_endpoint = _mcp_endpoint(settings)
-            watching = asyncio.create_task(app.state.waiting.run())
-            try:
-                async with mcp.opened(app.state.mcp_endpoint, database, app.state.waiting) as app.state.mcp:
-                    yield
-            finally:
-                watching.cancel()
-                await asyncio.gather(watching, return_exceptions=True)
-
+    routes = [*(route for room in ROOMS for route in room.ROUTES), *agent_api.routes(VERBS), *agent_api.old_routes(VERBS)]
+    if settings.clock == clock.SIMULATED:
+        routes += clock_api.simulated()
     app = Litestar(
-        route_handlers=[*(route for room in ROOMS for route in room.ROUTES), *agent_api.routes(VERBS)],
-        lifespan=[lifespan],
+        route_handlers=routes,
+        lifespan=[_serving],
+        state=State({"settings": settings}),
         exception_handlers={CallboardError: on_refusal, FrameworkError: on_framework, Exception: on_defect},
         request_max_body_size=settings.max_body_bytes,
         openapi_config=OpenAPIConfig(
@@ -127,8 +198,8 @@ def create_app(settings: Settings) -> ASGIApp:
         ),
         logging_config=None,
     )
-    openapi.complete(app.openapi_schema)
-    return Identified(app)
+    openapi.complete(app.openapi_schema, routes)
+    return Identified(app, through=Measured)
 
 
 def _mcp_endpoint(settings: Settings) -> Endpoint:
@@ -141,26 +212,53 @@ def application() -> ASGIApp:
     return create_app(from_environment())
 
 
+@asynccontextmanager
+async def _measured(database: Database) -> AsyncIterator[Counts]:
+    """What the worker of this process counts, published as long as the block lasts."""
+    counts = Counts()
+    collector = RuntimeCollector(counts)
+    REGISTRY_OF_METRICS.register(collector)
+    try:
+        async with published(database.runtime, kind="worker"):
+            yield counts
+    finally:
+        REGISTRY_OF_METRICS.unregister(collector)
+
+
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     """Run commands until `stop` is set, then let what is in flight end."""
     logs.configure(level=settings.log_level, output=settings.log_format)
     render.built_in()
+    tracing.configure(settings.otlp_endpoint, service="callboard-worker", version=VERSION)
+    is_simulated = settings.clock == clock.SIMULATED
     size = max(settings.pool_size, 2)
     limits = httpx.Limits(max_connections=settings.worker_slots, max_keepalive_connections=settings.worker_slots)
     async with (
         opened(settings, size=size) as database,
         httpx.AsyncClient(trust_env=False, limits=limits, follow_redirects=False) as client,
+        _measured(database) as counts,
     ):
         worker = Worker(
             database,
             settings.database_url or "",
-            handlers=REGISTRY.handlers(),
-            slots=settings.worker_slots,
+            handlers=traced(REGISTRY.handlers()),
+            slots=1 if is_simulated else settings.worker_slots,
+            intake=OrderedIntake if is_simulated else Intake,
             resources=delivery.Resources(client, settings),
+            profiles=cast("Controls", database.controls).profile,
             drain_seconds=float(max(1, settings.drain_seconds - 2)),
             version=VERSION,
+            jitter=(lambda: 1.0) if is_simulated else random.random,
+            counts=counts,
         )
-        await worker.run(stop)
+        scheduler = Scheduler(database)
+        if is_simulated:
+            # Nothing may depend on real time or on chance.
+            scheduler = Scheduler(database, jitter=lambda: 0.0, failures_every=math.inf)
+        try:
+            await scheduler.beside(worker.run(stop), stop)
+        finally:
+            await asyncio.to_thread(tracing.shut_down)
 
 
 async def seed(settings: Settings, directory: Path) -> SeedReport:
@@ -173,11 +271,16 @@ async def issue_token(settings: Settings, account: str, principal: str) -> str:
     """A new token for an agent's slug or a person's e-mail address."""
     async with opened(settings, size=2) as database:
         account_id, kind, identity = await bootstrap.principal(database, account, principal)
-        async with database.transaction(account_id, origin=_origin("cli")) as tx:
+        async with database.transaction(account_id, origin=origin("cli")) as tx:
             _, token = accounts.issue_token(tx, principal_kind=kind, principal_id=identity, name="cli", created_by=None)
         return token
 
 
-def _origin(source: str) -> Origin:
+async def accounts_called(database: Database, slug: str | None) -> list[tuple[str, UUID]]:
+    """Slug and id of the account with that slug, or of all."""
+    return await bootstrap.accounts_called(database, slug)
+
+
+def origin(source: str) -> Origin:
     call: UUID = new_id()
     return Origin(request_id=str(call), correlation_id=call.hex, source=source)

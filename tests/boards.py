@@ -1,6 +1,7 @@
 """A whole board in this process: the real application on a real database, seeded with the shipped crew."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import msgspec
 
 from app import main
 from app.bootstrap import service as bootstrap
@@ -72,18 +74,32 @@ def settings_for(url: str, **fields: str) -> Settings:
     return registry.load(given, None)
 
 
+# Applications that nobody uses at the moment, by their settings but for the database: making one takes a tenth of a second.
+_idle: dict[Settings, list[Any]] = defaultdict(list)
+
+
+@asynccontextmanager
+async def applied(settings: Settings) -> AsyncIterator[Any]:
+    """The application, served by nobody else meanwhile."""
+    shelf = _idle[msgspec.structs.replace(settings, database_url=None)]
+    application: Any = shelf.pop() if shelf else main.create_app(settings)
+    application.app.state.settings = settings
+    yield application
+    # Only after a good end; what a failed test leaves behind is nobody's.
+    shelf.append(application)
+
+
 @asynccontextmanager
 async def opened(
     url: str, *, account_slug: str | None = None, gateway_url: str | None = None, seeds: Path = SEEDS, **fields: str
 ) -> AsyncIterator[Board]:
     """Seed an account and serve it; with `gateway_url` its agents are woken by prompts."""
     settings = settings_for(url, **fields)
-    application = main.create_app(settings)
-    async with main.opened(settings, size=8) as database:
+    async with applied(settings) as application, main.opened(settings, size=8) as database:
         report = await bootstrap.load(
             database, settings=settings, directory=seeds, account_slug=account_slug, gateway_url=gateway_url
         )
-        async with application.app.lifespan():  # type: ignore[attr-defined]
+        async with application.app.lifespan():
             board = Board(application, database, account_id=report.account_id, tokens=dict(report.credentials), settings=settings)
             try:
                 yield board

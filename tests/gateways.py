@@ -101,6 +101,8 @@ class Gateway:
         self.most_at_once = 0
         self.overlapping: list[str] = []
         self._inside: Counter[str] = Counter()
+        self._agents: Counter[str] = Counter()
+        self._most_of: Counter[str] = Counter()
         self._serving: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._port = 0
@@ -111,6 +113,9 @@ class Gateway:
 
     def of(self, agent: str) -> list[Asked]:
         return [asked for asked in self.asked if asked.agent == agent]
+
+    def most_at_once_of(self, agent: str) -> int:
+        return self._most_of[agent]
 
     async def open(self) -> None:
         """Listen; after `shut` on the same port as before."""
@@ -140,6 +145,8 @@ class Gateway:
     async def _answered(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
         self.asked.append(asked)
         self._inside[asked.session] += 1
+        self._agents[asked.agent] += 1
+        self._most_of[asked.agent] = max(self._most_of[asked.agent], self._agents[asked.agent])
         self.most_at_once = max(self.most_at_once, sum(self._inside.values()))
         if self._inside[asked.session] > 1:
             self.overlapping.append(asked.session)
@@ -150,6 +157,7 @@ class Gateway:
                 await reply.once.wait()
         finally:
             self._inside[asked.session] -= 1
+            self._agents[asked.agent] -= 1
         writer.write(reply.encoded())
         await writer.drain()
 
@@ -219,6 +227,7 @@ class Crew:
 
 async def hurry(admin: Any) -> None:
     """Make due now what waits for a later attempt."""
+    await admin.execute("UPDATE runtime_breakers SET retry_at = now() WHERE state = 'open'")
     await admin.execute("UPDATE runtime_commands SET run_at = now() WHERE state = 'retry_scheduled'")
     await admin.execute("UPDATE runtime_lanes SET ready_at = now() WHERE state = 'ready'")
     await admin.execute("SELECT pg_notify($1, '*')", WORK)

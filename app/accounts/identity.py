@@ -19,9 +19,12 @@ MOST = 10_000
 
 
 class Identities:
-    """A cache that a revocation empties in every process; without the wake connection nothing is cached."""
+    """A cache that a revocation empties in every process; without the wake connection nothing is cached.
 
-    def __init__(self, pool: Any, *, wakes: Wakes, monotonic: Callable[[], float], now: Callable[[], datetime]) -> None:
+    Nor is it where the database's time is not this process's, and `now` therefore None.
+    """
+
+    def __init__(self, pool: Any, *, wakes: Wakes, monotonic: Callable[[], float], now: Callable[[], datetime] | None) -> None:
         self._pool = pool
         self._wakes = wakes
         self._monotonic = monotonic
@@ -38,7 +41,7 @@ class Identities:
             found = (await self._looked_up(token), self._monotonic())
             self._keep(key, found)
         credential = found[0]
-        if credential.expires_at is not None and credential.expires_at <= self._now():
+        if self._now is not None and credential.expires_at is not None and credential.expires_at <= self._now():
             raise Unauthenticated("this token is unknown, expired or revoked")
         return credential.principal
 
@@ -52,7 +55,7 @@ class Identities:
         if len(self._known) >= MOST:
             self._known.clear()
         # A bound token ends with its session, which is closed by many verbs: it is looked up at every call.
-        if self._wakes.is_connected and found[0].principal.session_id is None:
+        if self._now is not None and self._wakes.is_connected and found[0].principal.session_id is None:
             self._known[key] = found
 
     def _heard(self, channel: str, _subjects: frozenset[str]) -> None:

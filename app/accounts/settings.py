@@ -10,6 +10,7 @@ from app.events import service as events
 from app.kernel.errors import Invalid, Missing
 from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
+from app.policies import legacy
 from app.policies.types import AccountPolicy, Flags
 
 POLICY_FIELDS = (
@@ -24,8 +25,9 @@ POLICY_FIELDS = (
 
 
 async def policy(tx: Transaction) -> AccountPolicy:
+    """As it is in force; what the account has set, its view shows."""
     row = await _row(tx, queries.ACCOUNT)
-    return _policy(row)
+    return legacy.in_force(tx, row["settings"])
 
 
 async def view(tx: Transaction) -> AccountView:

@@ -7,7 +7,7 @@ import msgspec
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
-from app.agentapi import service
+from app.agentapi import aliases, service
 from app.agentapi.calling import Asked
 from app.agentapi.calling import call as call_verb
 from app.agentapi.schemas import Next, WorkView
@@ -30,22 +30,46 @@ def routes(verbs: Iterable[Verb]) -> list[HTTPRouteHandler]:
 
 def _route(verb: Verb) -> HTTPRouteHandler:
     async def call(request: Call) -> Response[bytes]:
-        principal = await caller(request, "agent")
-        asked = Asked(
-            principal=principal,
-            origin=origin(request),
-            raw=await request.body(),
-            key=request.headers.get("idempotency-key"),
-            fence=request.headers.get("x-lease-fence"),
-            session_key=request.headers.get("x-session-key"),
-        )
-        stored, is_replay = await call_verb(board(request).database, verb, asked)
-        return given(stored, is_replay=is_replay)
+        return await _called(request, await caller(request, "agent"), verb)
 
     call.__name__ = verb.name.replace("-", "_")
     call.__doc__ = verb.summary
     shape = described(body=verb.body, view=verb.view, status=verb.status)
     return post(f"/agent/{verb.name}", status_code=verb.status, description=verb.summary, operation_class=shape)(call)
+
+
+async def _called(request: Call, principal: Principal, verb: Verb) -> Response[bytes]:
+    asked = Asked(
+        principal=principal,
+        origin=origin(request),
+        raw=await request.body(),
+        key=request.headers.get("idempotency-key"),
+        fence=request.headers.get("x-lease-fence"),
+        session_key=request.headers.get("x-session-key"),
+    )
+    stored, is_replay = await call_verb(board(request).database, verb, asked)
+    return given(stored, is_replay=is_replay)
+
+
+def old_routes(verbs: Iterable[Verb]) -> list[HTTPRouteHandler]:
+    """The verbs under the names that they had before; their answers say until when, and what to call instead."""
+    known = {verb.name: verb for verb in verbs}
+    return [_old_route(name, alias.deprecation.headers, known[alias.verb]) for name, alias in aliases.ALIASES.items()]
+
+
+def _old_route(name: str, headers: dict[str, str], verb: Verb) -> HTTPRouteHandler:
+    async def call(request: Call) -> Response[bytes]:
+        principal = await caller(request, "agent")
+        aliases.use(board(request).database, principal.account_id, name)
+        answer = await _called(request, principal, verb)
+        answer.headers.update(headers)
+        return answer
+
+    call.__name__ = name.replace("-", "_")
+    shape = described(body=verb.body, view=verb.view, status=verb.status)
+    summary = f"An old name of `{verb.name}`."
+    made = post(f"/agent/{name}", status_code=verb.status, description=summary, deprecated=True, operation_class=shape)
+    return made(call)
 
 
 @post("/agent/next", status_code=200, operation_class=described(body=Next, view=WorkView))

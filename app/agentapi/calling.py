@@ -12,6 +12,7 @@ from app.kernel.idempotency import Stored
 from app.kernel.transaction import Transaction
 from app.kernel.types import Origin, Principal
 from app.kernel.wire import Body, View, decode
+from app.policies import service as policies
 from app.policies.verbs import Verb
 
 
@@ -38,6 +39,7 @@ async def call(database: Database, verb: Verb, asked: Asked) -> tuple[Stored, bo
     )
 
     async def admitted(tx: Transaction) -> Principal:
+        policies.admit(tx, asked.principal, verb.action)
         return await sessions.continued(tx, asked.principal, asked.session_key)
 
     async def act(tx: Transaction) -> View | None:

@@ -15,7 +15,7 @@ from app.kernel.openapi import described
 from app.kernel.transaction import Transaction
 from app.kernel.types import ActorKind, Principal, Role
 from app.policies import rules, service
-from app.policies.types import Action, Allowed, Denied, NeedsApproval, TaskFacts
+from app.policies.types import Action, Allowed, Decision, Denied, NeedsApproval, TaskFacts
 from app.tasks import scenes
 from app.tasks.types import TaskStatus
 
@@ -33,7 +33,9 @@ async def explain(tx: Transaction, principal: Principal, asked: Question) -> Ans
     actor = service.actor_of(who, scene.crew, scene.account)
     assignees = [agent.id for agent in scene.crew if agent.slug in names]
     task = TaskFacts(status=status, crew=scene.crew)
-    decision = rules.decide(action, actor=actor, account=scene.account, task=task, goal=goal, assignees=assignees)
+    decision: Decision | None = service.stopped(tx, who, action)
+    if decision is None:
+        decision = rules.decide(action, actor=actor, account=scene.account, task=task, goal=goal, assignees=assignees)
     facts = {"actor_kind": who.kind, "actor_id": who.id, "task_status": status or None, "goal": goal}
     match decision:
         case Allowed(rule):

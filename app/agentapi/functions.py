@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from app.agentapi import shapes
+from app.agentapi import aliases, shapes
 from app.agentapi.calling import Asked, call
 from app.kernel import envelope
 from app.kernel.db import Database
@@ -58,6 +58,7 @@ async def invoke(  # noqa: PLR0913
 ) -> Outcome:
     """Call the verb of that name; whatever goes wrong is an outcome too."""
     try:
+        aliases.use(database, principal.account_id, name)
         verb = _named(verbs, name)
         asked = Asked(principal=principal, origin=origin, raw=raw(arguments), key=key, session_key=session_key)
         stored, is_replay = await call(database, verb, asked)
@@ -75,8 +76,8 @@ def refusal(error: Exception, origin: Origin) -> Outcome:
 
 
 def _named(verbs: Iterable[Verb], name: str) -> Verb:
-    wanted = name.replace("-", "_")
-    found = next((verb for verb in verbs if verb.tool == wanted), None)
+    wanted = aliases.verb_of(name)
+    found = next((verb for verb in verbs if verb.name == wanted), None)
     if found is None:
         # A model may make up anything, half a surrogate pair too.
         raise Missing.thing("tool", name[:64].encode(errors="replace").decode())

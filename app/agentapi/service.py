@@ -11,6 +11,7 @@ from app.agentapi.schemas import NoticeView, WorkReason, WorkView
 from app.kernel.errors import Missing
 from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
+from app.policies import legacy
 from app.policies.capabilities import effective, is_orchestrator, is_reviewer
 from app.policies.closing import may_close
 from app.policies.types import AccountPolicy, AgentFacts, Allowed, EffectivePolicy, Flag, Flags
@@ -67,7 +68,7 @@ async def _chosen(tx: Transaction, row: Any, held: list[LeaseView]) -> Choice | 
     if row["own_id"] is not None:
         is_begun = row["own_status"] == TaskStatus.IN_PROGRESS
         return row["own_id"], WorkReason.IN_PROGRESS if is_begun else WorkReason.ASSIGNED
-    account = msgspec.json.decode(row["settings"], type=AccountPolicy)
+    account = legacy.in_force(tx, row["settings"])
     policy = effective(_facts(row), account)
     if row["is_free"] and (found := await _new(tx, row, policy, account)):
         return found
@@ -119,5 +120,5 @@ async def _shown(tx: Transaction, principal: Principal, task_id: UUID, found: Wo
     row = await tx.row(queries.SHOWN, tx.account_id, task_id, principal.id, *scenes.NOBODY_ELSE)
     if row is None:
         raise Missing.thing("task", task_id)
-    task = hints.shown(principal, scenes.card(row), scenes.scene(row))
+    task = hints.shown(principal, scenes.card(row), scenes.scene(tx, row))
     return msgspec.structs.replace(found, task=task, session_key=row["session_key"])

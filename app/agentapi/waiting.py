@@ -1,8 +1,6 @@
 """Agents that wait for work: they hold no connection, a wake-up or a shared safety query makes them look again."""
 
 import asyncio
-import contextlib
-import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -14,24 +12,23 @@ import msgspec
 from app.agentapi import service
 from app.agentapi.schemas import WAIT_MOST, Next, WorkView
 from app.agents import sessions
-from app.events import queries
+from app.events.pulses import Pulses
 from app.kernel.db import Database
 from app.kernel.types import Origin, Principal
+from app.kernel.waits import leaving, set_within
 from app.kernel.wake import BOARD, EVERYTHING, IDENTITY, Wakes
-
-SAFETY_SECONDS = 3.0
 
 
 class Waiting:
     """The agents of one process that wait: a notification wakes its recipient, a change of the account's log is the safety."""
 
-    def __init__(self, runtime_pool: Any, *, wakes: Wakes) -> None:
-        self._pool = runtime_pool
+    def __init__(self, pulses: Pulses, *, wakes: Wakes) -> None:
         self._agents: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._accounts: dict[UUID, set[asyncio.Event]] = defaultdict(set)
-        self._pulses: dict[UUID, int] = {}
+        self._who: dict[asyncio.Event, tuple[UUID, UUID]] = {}
         wakes.on_heard(self._heard)
         wakes.on_lost(self._everybody)
+        pulses.follow(lambda: self._accounts, self._moved)
 
     @contextmanager
     def place(self, account_id: UUID, agent_id: UUID) -> Iterator[asyncio.Event]:
@@ -39,12 +36,17 @@ class Waiting:
         event = asyncio.Event()
         self._agents[str(agent_id)].add(event)
         self._accounts[account_id].add(event)
+        self._who[event] = (account_id, agent_id)
         try:
             yield event
         finally:
+            del self._who[event]
             _left(self._agents, str(agent_id), event)
-            if _left(self._accounts, account_id, event):
-                self._pulses.pop(account_id, None)
+            _left(self._accounts, account_id, event)
+
+    def present(self) -> set[tuple[UUID, UUID]]:
+        """Account and agent of everyone who waits."""
+        return set(self._who.values())
 
     def _heard(self, channel: str, subjects: frozenset[str]) -> None:
         if channel not in (BOARD, IDENTITY):
@@ -63,21 +65,9 @@ class Waiting:
             for event in events:
                 event.set()
 
-    async def run(self) -> None:
-        """One jittered query for all waiters of this process, in case a wake-up was lost."""
-        while True:
-            await asyncio.sleep(SAFETY_SECONDS * random.uniform(0.7, 1.3))  # noqa: S311
-            if self._accounts:
-                with contextlib.suppress(Exception):
-                    await self._look()
-
-    async def _look(self) -> None:
-        for row in await self._pool.fetch(queries.PULSES, list(self._accounts)):
-            before = self._pulses.get(row["account_id"])
-            self._pulses[row["account_id"]] = row["last_seq"]
-            if before != row["last_seq"]:
-                for event in self._accounts.get(row["account_id"], ()):
-                    event.set()
+    def _moved(self, account_id: UUID) -> None:
+        for event in self._accounts.get(account_id, ()):
+            event.set()
 
 
 class Watch(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +87,7 @@ async def awaited(
     clock = asyncio.get_running_loop().time
     until = clock() + min(asked.wait, WAIT_MOST)
     acks, principal = asked.ack, watch.principal
-    with waiting.place(principal.account_id, principal.id) as woken, _leaving(watch, woken) as has_left:
+    with waiting.place(principal.account_id, principal.id) as woken, leaving(watch.gone, woken) as has_left:
         while True:
             woken.clear()
             found = await _looked(database, watch, principal, acks)
@@ -106,28 +96,10 @@ async def awaited(
             if (found is not None and is_news(found)) or left <= 0:
                 return found
             # To look for a client that went away would take a notification from the call that it makes next.
-            if not await _set_within(woken, left) or has_left():
+            if not await set_within(woken, left) or has_left():
                 return found
             # The token may have been revoked, or its agent retired, while it waited.
             principal = await watch.again()
-
-
-@contextmanager
-def _leaving(watch: Watch, woken: asyncio.Event) -> Iterator[Callable[[], bool]]:
-    """Wake the waiter when its client goes away; what is given says whether it has."""
-    leaving = asyncio.ensure_future(watch.gone())
-
-    def notice(done: asyncio.Future[None]) -> None:
-        # A connection that breaks is a client that has gone.
-        if not done.cancelled():
-            done.exception()
-        woken.set()
-
-    leaving.add_done_callback(notice)
-    try:
-        yield leaving.done
-    finally:
-        leaving.cancel()
 
 
 async def _looked(database: Database, watch: Watch, principal: Principal, acks: list[UUID]) -> WorkView | None:
@@ -136,19 +108,7 @@ async def _looked(database: Database, watch: Watch, principal: Principal, acks: 
         return await service.work(tx, caller, acks=acks)
 
 
-async def _set_within(event: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True
-
-
-def _left(places: dict[Any, set[asyncio.Event]], key: Any, event: asyncio.Event) -> bool:
-    """Give the place up; True when it was the last one under its key."""
+def _left(places: dict[Any, set[asyncio.Event]], key: Any, event: asyncio.Event) -> None:
     places[key].discard(event)
-    if places[key]:
-        return False
-    del places[key]
-    return True
+    if not places[key]:
+        del places[key]

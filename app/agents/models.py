@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Index, SmallInteger, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from app.agents.types import Reach, SessionKind
+from app.agents.types import PresenceState, Reach, SessionKind
 from app.kernel.columns import at_column, check, enum_column, json_column, tenant_key
 
 
@@ -90,6 +90,22 @@ class AgentSession(SQLModel, table=True):
     opened_at: datetime = Field(sa_column=at_column())
     closed_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
     closed_reason: str | None = None
+
+
+class Presence(SQLModel, table=True):
+    """When an agent was last seen, to within half a minute, and since when it is online or offline."""
+
+    __tablename__ = "agent_presence"
+    __table_args__ = (
+        tenant_key("agent_id", "agents", name="agent_presence_agent_fkey"),
+        {"postgresql_with": {"fillfactor": 50}},
+    )
+
+    account_id: UUID = Field(primary_key=True)
+    agent_id: UUID = Field(primary_key=True)
+    state: PresenceState = Field(sa_column=enum_column(PresenceState, name="agent_presence_state_check"))
+    seen_at: datetime = Field(sa_column=at_column())
+    changed_at: datetime = Field(sa_column=at_column())
 
 
 class Skill(SQLModel, table=True):

@@ -3,13 +3,15 @@
 from app.kernel.writes import Write
 
 _FIELDS = """a.id, a.slug, a.name, a.role, a.description, a.flags::text AS flags, a.reach, a.capacity, a.version,
-    a.created_at, a.updated_at, a.retired_at, a.profile_id"""
+    a.created_at, a.updated_at, a.retired_at, a.profile_id, p.state AS presence, p.seen_at"""
 _SKILLS = """(SELECT coalesce(json_agg(k.slug ORDER BY k.slug), '[]') FROM agent_skills x
     JOIN skills k ON k.account_id = $1 AND k.id = x.skill_id
     WHERE x.account_id = $1 AND x.agent_id = a.id AND k.is_enabled)::text AS skills"""
 
-AGENTS = f"SELECT {_FIELDS}, {_SKILLS} FROM agents a WHERE a.account_id = $1 AND a.slug > $2 ORDER BY a.slug LIMIT $3"
-AGENT = f"SELECT {_FIELDS}, {_SKILLS} FROM agents a WHERE a.account_id = $1 AND a.id = $2"
+_AGENTS = "agents a LEFT JOIN agent_presence p ON p.account_id = $1 AND p.agent_id = a.id"
+
+AGENTS = f"SELECT {_FIELDS}, {_SKILLS} FROM {_AGENTS} WHERE a.account_id = $1 AND a.slug > $2 ORDER BY a.slug LIMIT $3"
+AGENT = f"SELECT {_FIELDS}, {_SKILLS} FROM {_AGENTS} WHERE a.account_id = $1 AND a.id = $2"
 # What the enabled skills of an agent are; they change with the agent's own row or with theirs.
 _TAUGHT = """
 SELECT a.slug AS agent_slug, greatest(a.updated_at, max(k.updated_at)) AS updated_at,
@@ -32,6 +34,36 @@ WHERE account_id = $1 AND agent_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4
 """
 SLUG_TAKEN = "SELECT 1 FROM agents WHERE account_id = $1 AND slug = $2"
 DEFAULT_PROFILE = "SELECT id FROM executor_profiles WHERE account_id = $1 ORDER BY (name = 'default') DESC, id LIMIT 1"
+
+# `$3` is how many seconds ago it was seen. A sign that is hardly newer than the last one changes nothing, unless it came after
+# silence was noticed. A row that this statement made has no `xmax`.
+SEEN = """
+WITH before AS (
+    SELECT state FROM agent_presence WHERE account_id = $1 AND agent_id = $2 FOR UPDATE
+), seen AS (
+    INSERT INTO agent_presence AS p (account_id, agent_id, state, seen_at, changed_at)
+    SELECT $1, $2, 'online', callboard_now() - make_interval(secs => $3), callboard_now() FROM (SELECT count(*) FROM before) f
+    ON CONFLICT (account_id, agent_id) DO UPDATE SET seen_at = excluded.seen_at, state = 'online',
+        changed_at = CASE p.state WHEN 'online' THEN p.changed_at ELSE callboard_now() END
+        WHERE excluded.seen_at > p.seen_at + interval '1 s' OR (p.state = 'offline' AND excluded.seen_at >= p.changed_at)
+    RETURNING xmax = 0 AS is_new
+)
+SELECT s.is_new, coalesce(b.state = 'offline', false) AS was_silent FROM seen s LEFT JOIN before b ON true
+"""
+# Those that were silent for `$2` seconds; who is being seen at this moment is left.
+SILENT = """
+UPDATE agent_presence p SET state = 'offline', changed_at = callboard_now()
+FROM (
+    SELECT agent_id FROM agent_presence
+    WHERE account_id = $1 AND state = 'online' AND seen_at < callboard_now() - make_interval(secs => $2)
+    ORDER BY agent_id FOR UPDATE SKIP LOCKED
+) s, agents a
+WHERE p.account_id = $1 AND p.agent_id = s.agent_id AND a.account_id = $1 AND a.id = s.agent_id
+RETURNING a.id, a.name, a.version
+"""
+WHO = "SELECT id, name, version FROM agents WHERE account_id = $1 AND id = $2"
+IS_ANYBODY_ONLINE = "SELECT EXISTS (SELECT FROM agent_presence WHERE account_id = $1 AND state = 'online')"
+OFFLINE_AFTER = "SELECT value::text FROM runtime_settings WHERE account_id = $1 AND name = 'liveness.offline_seconds'"
 
 INSERT_AGENT = Write(
     "agent_inserted",

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from app.agents.types import Capacity, Reach, SessionKind
+from app.agents.types import Capacity, PresenceState, Reach, SessionKind
 from app.kernel.wire import Body, Slug, View
 from app.policies.types import Flags, Source
 
@@ -64,7 +64,7 @@ class EffectiveView(View):
 
 
 class AgentView(View):
-    """`capacity` is how many tasks it may hold at once."""
+    """`capacity` is how many tasks it may hold at once; `presence` and `seen_at` are null while it was never seen."""
 
     id: UUID
     slug: str
@@ -78,6 +78,8 @@ class AgentView(View):
     is_retired: bool
     is_orchestrator: bool
     is_reviewer: bool
+    presence: PresenceState | None
+    seen_at: datetime | None
     version: int
     created_at: datetime
     updated_at: datetime

@@ -8,7 +8,7 @@ import msgspec
 from app.accounts import settings as accounts
 from app.agents import queries, sessions
 from app.agents.schemas import AgentEdit, AgentView, EffectiveView, FlagsBody, NewAgent, ResolvedView, SessionView
-from app.agents.types import ClosedReason, Reach
+from app.agents.types import ClosedReason, PresenceState, Reach
 from app.events import service as events
 from app.kernel.errors import Duplicate, Missing, OrchestratorInUse, RequirementFailed
 from app.kernel.ids import NEWEST_ID, new_id
@@ -155,6 +155,8 @@ def _view(row: Any, account: AccountPolicy) -> AgentView:
         is_retired=not facts.is_active,
         is_orchestrator=policy.is_orchestrator,
         is_reviewer=policy.allows(Flag.IS_REVIEWER),
+        presence=PresenceState(row["presence"]) if row["presence"] else None,
+        seen_at=row["seen_at"],
         version=row["version"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],

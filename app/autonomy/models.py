@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Index, SmallInteger, UniqueConstraint, text
+from sqlalchemy import Index, SmallInteger, text
 from sqlmodel import Field, SQLModel
 
 from app.autonomy.types import ApprovalState, Vote
@@ -18,7 +18,9 @@ class Approval(SQLModel, table=True):
     __table_args__ = (
         Index("approvals_pending_idx", "account_id", "command_id", unique=True, postgresql_where=text("state = 'pending'")),
         Index("approvals_state_idx", "account_id", "state", "id"),
-        tenant_key("command_id", "runtime_commands", name="approvals_command_fkey"),
+        Index("approvals_command_idx", "account_id", "command_id"),
+        # What was asked about a command goes with it.
+        tenant_key("command_id", "runtime_commands", name="approvals_command_fkey", on_delete="CASCADE"),
         check("quorum BETWEEN 1 AND 10", name="approvals_quorum_check"),
     )
 
@@ -43,20 +45,19 @@ class Approval(SQLModel, table=True):
 
 
 class ApprovalVote(SQLModel, table=True):
-    """One person's voice in one approval; `on_behalf_of_id` is whose voice it is when it was delegated."""
+    """One voice in one approval: `on_behalf_of_id` is whose it is, `voter_id` who cast it, the same person or a delegate."""
 
     __tablename__ = "approval_votes"
     __table_args__ = (
-        UniqueConstraint("account_id", "approval_id", "on_behalf_of_id", name="approval_votes_voice_key"),
-        tenant_key("approval_id", "approvals", name="approval_votes_approval_fkey"),
+        tenant_key("approval_id", "approvals", name="approval_votes_approval_fkey", on_delete="CASCADE"),
         tenant_key("voter_id", "people", name="approval_votes_voter_fkey"),
         tenant_key("on_behalf_of_id", "people", name="approval_votes_voice_fkey"),
     )
 
     account_id: UUID = Field(primary_key=True)
     approval_id: UUID = Field(primary_key=True)
-    voter_id: UUID = Field(primary_key=True)
-    on_behalf_of_id: UUID
+    on_behalf_of_id: UUID = Field(primary_key=True)
+    voter_id: UUID
     vote: Vote = Field(sa_column=enum_column(Vote, name="approval_votes_vote_check"))
     note: str | None = None
     created_at: datetime = Field(sa_column=at_column())
@@ -69,6 +70,7 @@ class ApprovalDelegation(SQLModel, table=True):
     __table_args__ = (
         tenant_key("from_person_id", "people", name="approval_delegations_from_fkey"),
         tenant_key("to_person_id", "people", name="approval_delegations_to_fkey"),
+        Index("approval_delegations_to_idx", "account_id", "to_person_id"),
         check("from_person_id <> to_person_id", name="approval_delegations_self_check"),
     )
 

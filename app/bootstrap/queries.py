@@ -11,6 +11,8 @@ WITH made AS (
 INSERT INTO event_counters (account_id) SELECT id FROM made RETURNING account_id
 """
 
+NOW = "SELECT callboard_now()"
+
 LOCK = """
 WITH account AS (SELECT id FROM accounts WHERE id = $1 FOR NO KEY UPDATE),
 person AS (SELECT id FROM people WHERE account_id = $1 FOR NO KEY UPDATE),
@@ -172,3 +174,5 @@ RECORDS = Write(
         RETURNING 1
     )""",
 )
+
+SLUG = "SELECT slug FROM accounts WHERE id = $1"

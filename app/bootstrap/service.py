@@ -11,7 +11,7 @@ import msgspec
 
 from app.accounts import queries as account_queries
 from app.accounts import service as accounts
-from app.agents import sessions
+from app.agents import liveness, sessions
 from app.bootstrap import files, queries, rules
 from app.bootstrap.types import Action, Kind, Present, Record, Report, Seeds, Step
 from app.events import service as events
@@ -24,6 +24,8 @@ from app.kernel.transaction import Transaction
 from app.kernel.types import ActorKind, Origin, Role
 from app.kernel.wake import IDENTITY
 from app.policies.types import AccountPolicy
+from app.runtime import retention, standing
+from app.runtime.queries import everywhere
 
 ATTEMPTS = 3
 TOKEN_NAME = "first"  # noqa: S105
@@ -88,11 +90,20 @@ async def _loaded(tx: Transaction, seeds: Seeds, *, is_new: bool) -> Report:
             await _write(tx, step, ids=ids)
         if step.must_remember:
             tx.put(queries.RECORDS, {"kind": step.record.kind, "key": step.record.key, "digest": step.digest})
+    if is_new:
+        await _add_schedules(tx)
     return Report(
         account_id=tx.account_id,
         lines=rules.report(seeds.slug, steps, left=sorted(loaded.keys() - ids.keys()), is_new=is_new),
         credentials=list(_credentials(tx, steps)) if is_new else [],
     )
+
+
+async def _add_schedules(tx: Transaction) -> None:
+    """What the board does by the clock in every account."""
+    now = await tx.value(queries.NOW)
+    for schedule in (retention.STANDING, liveness.STANDING):
+        standing.add(tx, schedule, now=now)
 
 
 async def _known(tx: Transaction, seeds: Seeds) -> tuple[dict[Key, Present], dict[Key, str]]:
@@ -162,6 +173,21 @@ def _credentials(tx: Transaction, steps: Iterable[Step]) -> Iterable[tuple[str, 
             kind = ActorKind.PERSON if is_owner else ActorKind.AGENT
             _, token = accounts.issue_token(tx, principal_kind=kind, principal_id=step.id, name=TOKEN_NAME, created_by=None)
             yield step.record.key, token
+
+
+async def accounts_called(database: Database, slug: str | None) -> list[tuple[str, UUID]]:
+    """Slug and id of the account with that slug, or of all accounts; CannotStart when there is none with it."""
+    if slug is not None:
+        account_id = await _account_id(database, slug)
+        if account_id is None:
+            raise CannotStart(f"there is no account {slug}")
+        return [(slug, account_id)]
+    found = []
+    for row in await database.runtime.fetch(everywhere.ACCOUNTS):
+        account_id = UUID(int=row["account_id"].int)
+        async with database.transaction(account_id, origin=_origin()) as tx:
+            found.append((await tx.value(queries.SLUG, account_id), account_id))
+    return sorted(found)
 
 
 async def _account_id(database: Database, slug: str) -> UUID | None:

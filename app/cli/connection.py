@@ -3,13 +3,13 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
 import msgspec
 
-from app.kernel import server
+from app.kernel import clock, server
 from app.kernel.server import LocalServer
 from app.kernel.settings import Settings
 from app.kernel.startup import CannotStart
@@ -28,7 +28,9 @@ def connected(settings: Settings) -> Settings:
     local = server.find_local(settings.data_dir)
     if local is None:
         raise CannotStart("no database: start the board first with `./callboard up`, or set DATABASE_URL")
-    return _on(settings, local)
+    found = _on(settings, local)
+    asyncio.run(check(found))
+    return found
 
 
 @asynccontextmanager
@@ -72,10 +74,10 @@ async def _keep(settings: Settings, local: LocalServer) -> None:
 
 
 async def check(settings: Settings) -> None:
-    """Raise unless the given databases answer and are recent enough."""
-    await _check("DATABASE_URL", settings.database_url or "")
+    """Raise unless the given databases answer, are recent enough, and have the clock of these settings."""
+    await _check("DATABASE_URL", settings.database_url or "", settings.clock)
     if settings.database_admin_url:
-        await _check("DATABASE_ADMIN_URL", settings.database_admin_url)
+        await _check("DATABASE_ADMIN_URL", settings.database_admin_url, settings.clock)
 
 
 def admin_url(settings: Settings) -> str:
@@ -87,7 +89,7 @@ def service_user(settings: Settings) -> str:
     return unquote(urlsplit(settings.database_url or "").username or "")
 
 
-async def _check(key: str, url: str) -> None:
+async def _check(key: str, url: str, mode: str) -> None:
     try:
         connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
     except TimeoutError:
@@ -96,7 +98,12 @@ async def _check(key: str, url: str) -> None:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CannotStart(f"{key}: cannot connect to {redacted(url)}: {reason}") from None
     version = connection.get_server_version()
-    await connection.close()
+    try:
+        # A role that may not look yet is looked after by the migration.
+        with suppress(asyncpg.InsufficientPrivilegeError):
+            await clock.check(connection, mode)
+    finally:
+        await connection.close()
     if version.major < OLDEST:
         raise CannotStart(f"{key}: {redacted(url)} is PostgreSQL {version.major}; {OLDEST} or newer is needed")
 

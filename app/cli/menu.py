@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli import runtime
 from app.kernel import settings as configuration
 from app.kernel.startup import CannotStart
 
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 db = typer.Typer(rich_markup_mode=None, help="Move the database's schema.", no_args_is_help=True)
 app.add_typer(db, name="db")
+app.add_typer(runtime.app, name="runtime")
 
 
 def main() -> None:
@@ -132,7 +134,7 @@ def mcp(
     url: Annotated[
         str | None, typer.Option("--url", help="Where the board is. Default: CALLBOARD_HOST and CALLBOARD_PORT.")
     ] = None,
-    toolset: Annotated[str | None, typer.Option("--toolset", help="More tools: tasks, documents, team or all.")] = None,
+    toolset: Annotated[str | None, typer.Option("--toolset", help="More tools: tasks, documents, team, memory or all.")] = None,
 ) -> None:
     """Connect an MCP client over standard input and output.
 
@@ -195,7 +197,7 @@ def upgrade() -> None:
     from app.kernel import migrate
 
     settings = connection.connected(configuration.from_environment())
-    asyncio.run(migrate.upgrade(connection.admin_url(settings), connection.service_user(settings)))
+    asyncio.run(migrate.upgrade(connection.admin_url(settings), connection.service_user(settings), mode=settings.clock))
 
 
 @db.command(context_settings={"ignore_unknown_options": True})

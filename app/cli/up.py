@@ -16,7 +16,7 @@ from app.cli.address import board_url, check_port
 from app.cli.attached import CLOSING_SECONDS
 from app.cli.children import Children
 from app.cli.connection import admin_url, database, service_user
-from app.kernel import datadir, migrate
+from app.kernel import clock, datadir, migrate
 from app.kernel.settings import Settings
 from app.kernel.startup import CannotStart
 
@@ -66,12 +66,14 @@ async def run(settings: Settings) -> None:
 
 async def _serve(settings: Settings, stack: AsyncExitStack, stops: Stops) -> None:
     settings = await stack.enter_async_context(database(settings))
-    await migrate.upgrade(admin_url(settings), service_user(settings))
+    await migrate.upgrade(admin_url(settings), service_user(settings), mode=settings.clock)
     report = await seeds.load(settings, settings.seeds_dir)
     children = Children({**os.environ, "DATABASE_URL": settings.database_url or ""})
     seconds = settings.drain_seconds + CLOSING_SECONDS
     stack.push_async_callback(children.stop, seconds=seconds, hurry=stops.hurry)
-    for command in ["serve", *["worker"] * settings.worker_processes]:
+    # Two workers would race, and a simulated run is to go the same way each time.
+    workers = settings.worker_processes if settings.clock == clock.SYSTEM else min(settings.worker_processes, 1)
+    for command in ["serve", *["worker"] * workers]:
         children.keep(command)
     try:
         await _until_ready(board_url(settings), children)

@@ -1,12 +1,16 @@
 """One worker process."""
 
 import asyncio
+import logging
+import os
 import signal
 
 import uvloop
 
 from app import main
 from app.kernel.settings import Settings
+
+LEAVE_SECONDS = 1.0
 
 
 def run(settings: Settings) -> None:
@@ -32,3 +36,14 @@ async def _run(settings: Settings) -> None:
     except asyncio.CancelledError:
         if not stop.is_set():
             raise
+    await _leave_behind()
+
+
+async def _leave_behind() -> None:
+    """End the process at once if a handler does not let itself be ended; its command was given back."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others and (await asyncio.wait(others, timeout=LEAVE_SECONDS))[1]:
+        logging.shutdown()
+        os._exit(0)

@@ -21,6 +21,7 @@ from app.delivery.types import (
 from app.kernel.transaction import Transaction
 from app.kernel.types import ActorKind
 from app.notifications.types import NotificationType
+from app.policies import legacy
 from app.policies.capabilities import effective
 from app.policies.closing import may_close
 from app.policies.rules import decide
@@ -55,7 +56,7 @@ def member(crew: Sequence[AgentFacts], agent_id: UUID | None) -> AgentFacts | No
 async def situation(tx: Transaction, row: Any) -> Situation:
     crew = await tx.rows(queries.CREW, tx.account_id, row["task_id"])
     task = await tx.row(queries.TASK, tx.account_id, row["task_id"]) if row["task_id"] else None
-    account = msgspec.json.decode(row["settings"], type=AccountPolicy)
+    account = legacy.in_force(tx, row["settings"])
     return Situation(notification=row, account=account, crew=tuple(_facts(one) for one in crew), task=task)
 
 

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -9,30 +10,37 @@ import msgspec
 
 from app.agents import sessions
 from app.agents.types import Reach
-from app.delivery import gateway, service
+from app.delivery import gateway, replaying, service
 from app.delivery.answer import read_answer
-from app.delivery.gateway import SendHeaders
+from app.delivery.gateway import Endpoint, SendHeaders
 from app.delivery.keeping import lease_kept
 from app.delivery.rules import should_deliver
 from app.delivery.service import Ready, Settled, Turn
-from app.delivery.types import AfterSilence, AuthorKind, DeliveryFacts, FailureClass, GatewayError, ParsedAnswer, Skip
+from app.delivery.types import AfterSilence, AuthorKind, DeliveryFacts, FailureClass, GatewayError, ParsedAnswer, RawAnswer, Skip
 from app.kernel import clock
 from app.kernel.settings import Settings
 from app.kernel.transaction import Subscribers, Transaction
 from app.kernel.types import ActorKind
 from app.notifications.types import Notice, NotificationQueued, NotificationState, NotificationType
+from app.observability import tracing
 from app.policies.capabilities import effective
 from app.policies.types import AgentFacts, Flag
 from app.runtime import service as runtime
+from app.runtime.breakers import Call, guarded
 from app.runtime.handlers import Attempt, Failed
+from app.runtime.rules.settings import SWITCH_AGENTS, SWITCH_DELIVERIES
 from app.runtime.service import Order
 from app.runtime.taxonomy import command
-from app.runtime.types import ErrorClass, Idempotency, Queue
+from app.runtime.types import CommandsReplayed, ErrorClass, Idempotency, Queue
 from app.tasks.types import Happening, TaskStatus
 
 SEND = "delivery.send"
 GIVE_UP = "delivery.give_up"
 EXPIRES_SECONDS = 86_400.0
+STOPPED_SECONDS = 15.0
+# How much longer than the gateway's answer a call may take on this side.
+CLOSING_SECONDS = 10.0
+GATEWAY_LIMIT = "dependency:gateway"
 ERRORS: Mapping[FailureClass, ErrorClass] = {
     FailureClass.UNAVAILABLE: ErrorClass.UNAVAILABLE,
     FailureClass.TIMEOUT: ErrorClass.TIMEOUT,
@@ -84,7 +92,7 @@ async def on_notification(tx: Transaction, queued: NotificationQueued) -> None:
         order = Order(
             type=SEND,
             idempotency_key=str(notice.id),
-            payload={"notification_id": notice.id, "session_id": session_id, "on_give_up": GIVE_UP},
+            payload={"notification_id": notice.id, "session_id": session_id, "agent_id": agent.id, "on_give_up": GIVE_UP},
             lane_id=session_id,
             expires_seconds=EXPIRES_SECONDS,
         )
@@ -110,6 +118,10 @@ def _facts(notice: Notice, happened: Happening, agent: AgentFacts) -> DeliveryFa
     )
 
 
+def _limits(payload: Mapping[str, Any]) -> tuple[str, ...]:
+    return f"agent:{payload['agent_id']}", GATEWAY_LIMIT
+
+
 @command(
     SEND,
     payload=Sending,
@@ -117,12 +129,14 @@ def _facts(notice: Notice, happened: Happening, agent: AgentFacts) -> DeliveryFa
     profile="delivery",
     queue=Queue.OUTBOUND,
     idempotency=Idempotency.ENTITY,
+    concurrency=_limits,
     started_by=("a notification of a gateway agent",),
 )
 async def send(attempt: Attempt) -> None:
     """Deliver one notification: decide and freeze, send, keep the answer, settle; each step survives the death of the worker."""
     wanted = msgspec.json.decode(attempt.claim.payload, type=Sending)
     resources: Resources = attempt.resources
+    _wait_while(attempt, SWITCH_AGENTS)
     async with attempt.transaction() as tx:
         turn = Turn(
             notification_id=wanted.notification_id,
@@ -135,6 +149,7 @@ async def send(attempt: Attempt) -> None:
             attempt.finish(tx)
     if isinstance(step, Ready):
         parsed = await _answer(attempt, step, resources)
+        _wait_while(attempt, SWITCH_AGENTS)
         await _settle(attempt, step, parsed)
 
 
@@ -146,22 +161,42 @@ async def _answer(attempt: Attempt, ready: Ready, resources: Resources) -> Parse
         raise Failed(
             ErrorClass.UNAVAILABLE, "no gateway is set: OPENCLAW_GATEWAY_URL is empty and the agent's profile names none"
         )
-    headers = _headers(attempt, ready)
-    try:
-        async with lease_kept(attempt, ready):
-            raw = await gateway.send(resources.http, endpoint=endpoint, body=ready.request, headers=headers, now=clock.now())
-        parsed = read_answer(raw)
-    except GatewayError as error:
-        raise Failed(ERRORS[error.failure], f"{error.failure}: {error.message}", retry_after=error.retry_after) from None
+    _wait_while(attempt, SWITCH_DELIVERIES)
+    call = Call(
+        account_id=attempt.claim.account_id,
+        dependency=service.dependency(endpoint),
+        timeout=endpoint.timeout + CLOSING_SECONDS,
+        origin=attempt.origin,
+    )
+    async with guarded(attempt.database, call):
+        raw, parsed = await _sent(attempt, ready, endpoint)
+    attempt.spent_on(tokens=parsed.usage or None, executor="gateway")
     async with attempt.transaction() as tx:
         service.keep_answer(tx, ready, raw, parsed)
     return parsed
 
 
+async def _sent(attempt: Attempt, ready: Ready, endpoint: Endpoint) -> tuple[RawAnswer, ParsedAnswer]:
+    http: httpx.AsyncClient = attempt.resources.http
+    headers = _headers(attempt, ready)
+    try:
+        async with lease_kept(attempt, ready):
+            raw = await gateway.send(http, endpoint=endpoint, body=ready.request, headers=headers, now=clock.now())
+        return raw, read_answer(raw)
+    except GatewayError as error:
+        raise Failed(ERRORS[error.failure], f"{error.failure}: {error.message}", retry_after=error.retry_after) from None
+
+
+def _wait_while(attempt: Attempt, switch: str) -> None:
+    """Let the delivery wait while a kill switch is engaged: nothing is lost, and no attempt is used up."""
+    if attempt.database.controls.flag(attempt.claim.account_id, switch):
+        raise Failed(ErrorClass.UNAVAILABLE, f"the kill switch {switch} is engaged", retry_after=STOPPED_SECONDS)
+
+
 def _headers(attempt: Attempt, ready: Ready) -> SendHeaders:
     claim = attempt.claim
-    # After a silent answer the same key would bring the silence back.
-    suffix = f":{ready.silences}" if ready.silences else ""
+    # Under the same key a silent answer, or the one that was given up on, would come back.
+    suffix = (f":r{ready.spent}" if ready.spent else "") + (f":{ready.silences}" if ready.silences else "")
     return SendHeaders(
         agent_slug=ready.slug,
         session_key=ready.session_key,
@@ -169,13 +204,8 @@ def _headers(attempt: Attempt, ready: Ready) -> SendHeaders:
         lane_seq=claim.lane_seq,
         lane_epoch=claim.lane_epoch,
         request_id=claim.request_id,
-        traceparent=_traceparent(claim.correlation_id),
+        traceparent=tracing.traceparent(claim.correlation_id),
     )
-
-
-def _traceparent(correlation_id: str) -> str | None:
-    is_trace = len(correlation_id) == 32 and all(digit in "0123456789abcdef" for digit in correlation_id)  # noqa: PLR2004
-    return f"00-{correlation_id}-{secrets.token_hex(8)}-01" if is_trace else None
 
 
 async def _settle(attempt: Attempt, ready: Ready, parsed: ParsedAnswer) -> None:
@@ -200,8 +230,17 @@ async def give_up(attempt: Attempt) -> None:
     state = NotificationState.EXPIRED if given_up.is_expired else NotificationState.DEAD
     reason = "expired" if given_up.is_expired else given_up.error_class
     async with attempt.transaction() as tx:
-        service.end(tx, given_up.payload.notification_id, state, reason=reason, attempts=given_up.attempts)
+        spent = await replaying.spent_if_given_up(tx, attempt.claim.cause_id, attempts=given_up.attempts)
+        if spent is not None:
+            service.end(tx, given_up.payload.notification_id, state, reason=reason, attempts=given_up.attempts, spent=spent)
         attempt.finish(tx)
 
 
-SUBSCRIPTIONS: Subscribers = {NotificationQueued: [on_notification]}
+async def on_replay(tx: Transaction, happened: CommandsReplayed) -> None:
+    """What a replayed delivery gave up is to be delivered again."""
+    wanted = {msgspec.convert(one.payload, Sending).notification_id: one.spent for one in happened.commands if one.type == SEND}
+    if wanted:
+        await replaying.reopen(tx, wanted, actor=happened.actor)
+
+
+SUBSCRIPTIONS: Subscribers = {NotificationQueued: [on_notification], CommandsReplayed: [on_replay]}

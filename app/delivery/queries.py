@@ -7,7 +7,7 @@ from app.tasks.queries.handoffs import BRIEFED_FIELDS
 # The notification is locked, so that one attempt settles it; an attempt that was fenced out finds nothing.
 NOTIFICATION = """
 SELECT n.id, n.type, n.task_id, n.message_id, n.actor_kind, n.actor_id, n.status_from, n.caused_by_type, n.title, n.body,
-    n.depth, n.state,
+    n.depth, n.state, n.reason, k.spent,
     a.id AS agent_id, a.slug, a.name, a.role, a.retired_at, s.key AS session_key, p.adapter, p.url AS profile_url,
     c.name AS account_name, c.settings::text AS settings, callboard_now() AS now,
     d.request, d.sends, d.silences, d.answer, d.answer_status, d.answer_type,
@@ -24,6 +24,11 @@ WHERE n.account_id = $1 AND n.id = $2
 FOR UPDATE OF n
 """
 RUNS = "SELECT true FROM runtime_commands WHERE account_id = $1 AND id = $2 AND attempt = $3 AND state = 'running'"
+# Locked, so that it is not replayed while its notification is ended.
+GIVEN_UP = """
+SELECT spent, attempt = $3 AND state IN ('dead_lettered', 'failed_terminal', 'canceled') AS is_given_up FROM runtime_commands
+WHERE account_id = $1 AND id = $2 FOR SHARE
+"""
 CREW = """
 SELECT a.id, a.slug, a.name, a.role, a.flags::text AS flags, a.reach AS kind, coalesce(x.is_assigned, false) AS is_assigned,
     coalesce(x.has_acted, false) AS has_acted, s.principal_id IS NOT NULL AS is_subscribed
@@ -83,5 +88,12 @@ COUNT_SILENCE = Write(
     """silence_counted AS (
         UPDATE deliveries SET silences = silences + 1, answer = NULL, answer_status = NULL, answer_type = NULL
         WHERE account_id = $1 AND notification_id = $2 AND silences = $3 RETURNING 1
+    )""",
+)
+# The silences of before count no more.
+FORGET_SILENCE = Write(
+    "silence_forgotten",
+    """silence_forgotten AS (
+        UPDATE deliveries SET silences = 0 WHERE account_id = $1 AND notification_id = ANY($2) AND silences > 0 RETURNING 1
     )""",
 )

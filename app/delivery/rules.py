@@ -38,7 +38,7 @@ def should_deliver(facts: DeliveryFacts, *, depth_limit: int = DEPTH_LIMIT) -> D
     return _by_type(facts)
 
 
-def _by_type(facts: DeliveryFacts) -> DeliveryDecision:
+def _by_type(facts: DeliveryFacts) -> DeliveryDecision:  # noqa: PLR0911 one for each kind
     match facts.type:
         case NotificationType.ASSIGNMENT:
             return _assignment(facts)
@@ -52,6 +52,8 @@ def _by_type(facts: DeliveryFacts) -> DeliveryDecision:
             return _ready(facts)
         case NotificationType.THREAD_UPDATE:
             return _thread_update(facts)
+        case NotificationType.PRESENCE:
+            return Skip(DeliveryReason.FOR_PEOPLE)
         case _:
             assert_never(facts.type)
 

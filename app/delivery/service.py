@@ -18,7 +18,7 @@ from app.kernel.types import ActorKind, Principal
 from app.messages import service as messages
 from app.notifications import queries as notifications
 from app.notifications.types import NotificationState, NotificationType
-from app.policies.types import AccountPolicy
+from app.policies import legacy
 from app.tasks.renewing import first_after
 
 MESSAGE_LIMIT = 100_000
@@ -41,7 +41,8 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """A frozen request; `answer` is what the gateway already said to it, if a worker died after hearing it.
 
-    `renew_after` is how long the recipient's lease on the task does without being renewed.
+    `renew_after` is how long the recipient's lease on the task does without being renewed; `spent` attempts were made before
+    it was given up and replayed, and `reason` is why it is delivered, where a replay made that forgotten.
     """
 
     notification_id: UUID
@@ -59,6 +60,8 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     wanted: bool
     answer: RawAnswer | None
     renew_after: float
+    spent: int
+    reason: str | None
 
 
 async def prepare(tx: Transaction, turn: Turn, *, base_url: str, token: Callable[[], str]) -> Settled | Ready:
@@ -67,21 +70,25 @@ async def prepare(tx: Transaction, turn: Turn, *, base_url: str, token: Callable
     if row is None or row["state"] != NotificationState.QUEUED:
         return Settled()
     if row["answer"] is not None:
-        return _ready(tx, row, row["request"])
+        return _ready(tx, row, row["request"], reason=None)
     if row["retired_at"] is not None:
-        end(tx, turn.notification_id, NotificationState.SKIPPED, reason=AGENT_RETIRED, attempts=turn.attempt)
+        _skip(tx, turn, row, reason=AGENT_RETIRED)
         return Settled()
     found = await briefing.situation(tx, row)
     decision = should_deliver(briefing.facts(found))
     if isinstance(decision, Skip):
-        end(tx, turn.notification_id, NotificationState.SKIPPED, reason=decision.reason, attempts=turn.attempt)
+        _skip(tx, turn, row, reason=decision.reason)
         return Settled()
     request = row["request"]
     if request is None:
         request = await _frozen(tx, found, row, session_id=turn.session_id, base_url=base_url, token=token)
         await tx.flush()
     tx.write(queries.COUNT_SEND, tx.account_id, turn.notification_id, expect=1)
-    return _ready(tx, row, request)
+    return _ready(tx, row, request, reason=decision.reason if row["reason"] is None else None)
+
+
+def _skip(tx: Transaction, turn: Turn, row: Any, *, reason: str) -> None:
+    end(tx, turn.notification_id, NotificationState.SKIPPED, reason=reason, attempts=turn.attempt, spent=row["spent"])
 
 
 async def _frozen(
@@ -99,8 +106,8 @@ async def _frozen(
     return request
 
 
-def _ready(tx: Transaction, row: Any, request: bytes) -> Ready:
-    account = msgspec.json.decode(row["settings"], type=AccountPolicy)
+def _ready(tx: Transaction, row: Any, request: bytes, *, reason: str | None) -> Ready:
+    account = legacy.in_force(tx, row["settings"])
     heard = RawAnswer(row["answer_status"], row["answer_type"], row["answer"]) if row["answer"] is not None else None
     return Ready(
         notification_id=row["id"],
@@ -118,6 +125,8 @@ def _ready(tx: Transaction, row: Any, request: bytes) -> Ready:
         wanted=wants_answer(NotificationType(row["type"]), author_kind=AuthorKind(row["actor_kind"])),
         answer=heard,
         renew_after=first_after(lease_seconds=account.lease_seconds, left=row["lease_left"]),
+        spent=row["spent"],
+        reason=reason,
     )
 
 
@@ -129,6 +138,12 @@ def endpoint(ready: Ready, settings: Settings) -> Endpoint | None:
     is_own = settings.openclaw_gateway_url is not None and _origin(url) == _origin(settings.openclaw_gateway_url)
     token = settings.openclaw_gateway_token if is_own else None
     return Endpoint(url=url, token=token, timeout=float(settings.gateway_timeout_seconds))
+
+
+def dependency(endpoint: Endpoint) -> str:
+    """The gateway's origin, under which the breaker knows it."""
+    scheme, host, port = _origin(endpoint.url)
+    return f"{scheme}://{host}:{port}"
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
@@ -151,24 +166,35 @@ async def settle(tx: Transaction, ready: Ready, parsed: ParsedAnswer, *, attempt
         principal = Principal(kind=ActorKind.AGENT, id=ready.agent_id, account_id=ready.account_id, name=ready.agent_name)
         text = answer.text[:MESSAGE_LIMIT]
         await messages.post(tx, principal, ready.task_id, text, answers=ready.notification_id, depth=ready.depth + 1)
-        end(tx, ready.notification_id, NotificationState.DELIVERED, attempts=attempt)
+        _end(tx, ready, NotificationState.DELIVERED, attempt=attempt)
         return AfterSilence.DELIVERED
     if isinstance(answer, Reply | NoReply):
-        end(tx, ready.notification_id, NotificationState.DELIVERED, attempts=attempt)
+        _end(tx, ready, NotificationState.DELIVERED, attempt=attempt)
         return AfterSilence.DELIVERED
     outcome = after_silence(ready.silences + 1, wanted=ready.wanted)
     if outcome is AfterSilence.RETRY:
         tx.write(queries.COUNT_SILENCE, tx.account_id, ready.notification_id, ready.silences, expect=1)
     else:
         state = NotificationState.NO_RESPONSE if outcome is AfterSilence.NO_RESPONSE else NotificationState.DELIVERED
-        end(tx, ready.notification_id, state, attempts=attempt)
+        _end(tx, ready, state, attempt=attempt)
     return outcome
 
 
-def end(tx: Transaction, notification_id: UUID, state: NotificationState, *, attempts: int, reason: str | None = None) -> None:
-    """Bring the notification to one of its ends."""
+def _end(tx: Transaction, ready: Ready, state: NotificationState, *, attempt: int) -> None:
+    end(tx, ready.notification_id, state, attempts=attempt, reason=ready.reason, spent=ready.spent)
+
+
+def end(
+    tx: Transaction,
+    notification_id: UUID,
+    state: NotificationState,
+    *,
+    attempts: int,
+    reason: str | None = None,
+    spent: int = 0,
+) -> None:
+    """Bring the notification to one of its ends; `spent` attempts lie before the last replay of its command."""
     tx.write(notifications.END, tx.account_id, notification_id, state, reason, attempts)
     payload = {"state": state, "reason": reason, "attempts": attempts}
-    events.record(
-        tx, "notify:notification:ended", entity=("notification", notification_id), actor=None, payload=payload, sequence=2
-    )
+    entity, sequence = ("notification", notification_id), 2 * spent + 2
+    events.record(tx, "notify:notification:ended", entity=entity, actor=None, payload=payload, sequence=sequence)

@@ -159,6 +159,7 @@ class DeliveryReason(StrEnum):
     NOT_FOR_REVIEW = "not_for_review"
     REPLY_TO_REPLY = "reply_to_reply"
     MENTION_NOT_ALLOWED = "mention_not_allowed"
+    FOR_PEOPLE = "for_people"
 
 
 @dataclass(frozen=True, slots=True)

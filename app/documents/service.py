@@ -16,8 +16,9 @@ from app.kernel.ids import new_id
 from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
 from app.kernel.wire import Page, clamped
+from app.policies import legacy
 from app.policies import service as policies
-from app.policies.types import AccountPolicy, Action, AgentFacts, DocumentFacts
+from app.policies.types import Action, AgentFacts, DocumentFacts
 
 # Behind every document that there is.
 LATEST = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=2**128 - 1))
@@ -26,7 +27,6 @@ NEWEST_VERSION = 2**31 - 1
 WRITTEN = ("content", "slug", "task_id", "title", "type")
 _FIELDS = ("id", "slug", "title", "type", "task_id", "author_kind", "author_id", "version", "created_at", "updated_at")
 _agent = msgspec.json.Decoder(AgentFacts)
-_account = msgspec.json.Decoder(AccountPolicy)
 
 
 async def create(tx: Transaction, principal: Principal, asked: NewDocument) -> DocumentView:
@@ -34,7 +34,7 @@ async def create(tx: Transaction, principal: Principal, asked: NewDocument) -> D
     base = asked.slug or rules.slug_from(asked.title)
     row = await tx.row(queries.STAGE, tx.account_id, principal.id, base, asked.task_id)
     facts = DocumentFacts(is_new=True, is_protected=rules.is_protected(asked.slug))
-    rule = _required(Action.DOCUMENTS_WRITE, principal, row, facts)
+    rule = _required(tx, Action.DOCUMENTS_WRITE, principal, row, facts)
     _task_is_there(row, asked.task_id)
     if asked.slug is not None:
         _slug_is_free(row, asked.slug)
@@ -56,7 +56,7 @@ async def edit(tx: Transaction, principal: Principal, document_id: UUID, asked: 
     slug, task_id = wanted.get("slug"), wanted.get("task_id")
     content = None if asked.content is msgspec.UNSET else asked.content
     row = await _locked(tx, principal, document_id, slug=slug, task_id=task_id, content=content)
-    rule = _required(Action.DOCUMENTS_WRITE, principal, row, _facts(principal, row, wanted_slug=slug))
+    rule = _required(tx, Action.DOCUMENTS_WRITE, principal, row, _facts(principal, row, wanted_slug=slug))
     _expect(row, asked.expected_version)
     _task_is_there(row, task_id)
     _slug_is_free(row, slug)
@@ -78,7 +78,7 @@ def _write_change(tx: Transaction, principal: Principal, after: Mapping[str, Any
 async def delete(tx: Transaction, principal: Principal, document_id: UUID) -> None:
     """Take a document away; its versions stay, and its slug is free again."""
     row = await _locked(tx, principal, document_id)
-    rule = _required(Action.DOCUMENTS_DELETE, principal, row, _facts(principal, row))
+    rule = _required(tx, Action.DOCUMENTS_DELETE, principal, row, _facts(principal, row))
     tx.write(queries.DELETE_DOCUMENT, tx.account_id, document_id, row["now"], expect=1)
     _record(tx, principal, "deleted", row, fields=(), rule=rule)
 
@@ -107,9 +107,9 @@ def _facts(principal: Principal, row: Any, *, wanted_slug: str | None = None) ->
     )
 
 
-def _required(action: Action, principal: Principal, row: Any, facts: DocumentFacts) -> str:
+def _required(tx: Transaction, action: Action, principal: Principal, row: Any, facts: DocumentFacts) -> str:
     crew = (_agent.decode(row["agent"]),) if row["agent"] else ()
-    account = _account.decode(row["settings"])
+    account = legacy.in_force(tx, row["settings"])
     return policies.require(action, principal=principal, account=account, crew=crew, document=facts)
 
 

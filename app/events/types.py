@@ -25,3 +25,19 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
     correlation_id: str
     payload: dict[str, Any]
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """The events that a reader asks for; `type_prefix` is how their type starts, None wants all."""
+
+    type_prefix: str | None = None
+    entity_kind: str | None = None
+    entity_id: UUID | None = None
+
+
+class Stretch(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of the log that was read: what was wanted of it, where it ends, and whether more is behind it."""
+
+    frames: bytes
+    position: int
+    is_more: bool

@@ -30,9 +30,9 @@ def at_column(*, nullable: bool = False) -> Any:
     return Column(DateTime(timezone=True), nullable=nullable, server_default=None if nullable else NOW)
 
 
-def tenant_key(column: str, table: str, *, name: str) -> ForeignKeyConstraint:
+def tenant_key(column: str, table: str, *, name: str, on_delete: str | None = None) -> ForeignKeyConstraint:
     """A foreign key inside one account; a plain one would bypass row-level security and leak existence."""
-    return ForeignKeyConstraint(["account_id", column], [f"{table}.account_id", f"{table}.id"], name=name)
+    return ForeignKeyConstraint(["account_id", column], [f"{table}.account_id", f"{table}.id"], name=name, ondelete=on_delete)
 
 
 def check(condition: str, *, name: str) -> CheckConstraint:

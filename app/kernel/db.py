@@ -9,6 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
+from app.kernel.controls import Controls, NotStarted
 from app.kernel.errors import Overloaded, Unavailable
 from app.kernel.transaction import Subscribers, Transaction
 from app.kernel.types import Origin
@@ -49,13 +50,16 @@ class Database:
         self.runtime = runtime
         self.wakes = wakes
         self.subscribers = subscribers
+        self.controls: Controls = NotStarted()
 
     @asynccontextmanager
     async def transaction(self, account_id: UUID, *, origin: Origin) -> AsyncIterator[Transaction]:
         """One transaction of `account_id`; it commits when the block ends and wakes readers after that."""
         async with self._acquired() as connection:
             await connection.execute(begin(account_id))
-            tx = Transaction(connection, account_id=account_id, origin=origin, subscribers=self.subscribers)
+            tx = Transaction(
+                connection, account_id=account_id, origin=origin, subscribers=self.subscribers, controls=self.controls
+            )
             try:
                 yield tx
                 await tx.flush()

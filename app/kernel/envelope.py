@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -35,14 +36,18 @@ log = structlog.get_logger()
 
 
 class Identified:
-    """Gives every call its request and correlation id, and every answer the header, whoever made the answer."""
+    """Gives every call its request and correlation id, and every answer the header, whoever made the answer.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `through` wraps the application once more, with the ids known.
+    """
+
+    def __init__(self, app: ASGIApp, *, through: Callable[[ASGIApp], ASGIApp] | None = None) -> None:
         self.app = app
+        self._inner = through(app) if through else app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
-            await self.app(scope, receive, send)
+            await self._inner(scope, receive, send)
             return
         call = _origin(dict(scope["headers"]))
         scope.setdefault("state", {})["origin"] = call
@@ -54,7 +59,7 @@ class Identified:
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=call.request_id, correlation_id=call.correlation_id):
-            await self.app(scope, receive, identified)
+            await self._inner(scope, receive, identified)
 
 
 def _origin(headers: dict[bytes, bytes]) -> Origin:

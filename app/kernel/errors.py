@@ -1,5 +1,6 @@
 """The closed registry of errors: a code, its HTTP status, and whether the same call may succeed later."""
 
+import math
 from enum import StrEnum
 
 
@@ -28,6 +29,7 @@ class Code(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     RATE_LIMITED = "rate_limited"
     OVERLOADED = "overloaded"
+    CIRCUIT_OPEN = "circuit_open"
     DEPENDENCY_UNAVAILABLE = "dependency_unavailable"
     INTERNAL = "internal"
 
@@ -57,6 +59,7 @@ STATUS: dict[Code, int] = {
     Code.UNSUPPORTED_MEDIA_TYPE: 415,
     Code.RATE_LIMITED: 429,
     Code.OVERLOADED: 503,
+    Code.CIRCUIT_OPEN: 503,
     Code.DEPENDENCY_UNAVAILABLE: 503,
     Code.INTERNAL: 500,
 }
@@ -170,6 +173,16 @@ class IdempotencyInFlight(CallboardError):
 class Overloaded(CallboardError):
     code = Code.OVERLOADED
     retry_after = 1
+
+
+class CircuitOpen(CallboardError):
+    """A dependency that keeps failing is not called for `retry_after` seconds."""
+
+    code = Code.CIRCUIT_OPEN
+
+    def __init__(self, message: str, *, retry_after: float, **details: object) -> None:
+        super().__init__(message, **details)
+        self.retry_after = math.ceil(retry_after)
 
 
 class Unavailable(CallboardError):

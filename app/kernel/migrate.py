@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from app.kernel import clock
 from app.kernel.db import APP_ROLE, AUTH_ROLE, RUNTIME_ROLE, plain
 from app.kernel.startup import CannotStart
 
@@ -18,14 +19,19 @@ ROLES = (APP_ROLE, RUNTIME_ROLE, AUTH_ROLE)
 LOCK = 0x63616C6C626F6172
 
 
-async def upgrade(admin_url: str, service_user: str, revision: str = "head") -> None:
-    """Make the roles, let `service_user` become them, and migrate; two processes at once take turns."""
+async def upgrade(admin_url: str, service_user: str, revision: str = "head", *, mode: str | None = None) -> None:
+    """Make the roles, let `service_user` become them, and migrate; two processes at once take turns.
+
+    `mode` is the clock that a new database gets, and that one in use must have.
+    """
     admin = await asyncpg.connect(plain(admin_url))
     try:
         await admin.execute("SELECT pg_advisory_lock($1)", LOCK)
         await _refuse_a_wall_that_cannot_hold(admin, service_user)
         await _make_roles(admin, service_user)
         await _run(admin_url, lambda config: command.upgrade(config, revision))
+        if mode is not None:
+            await clock.choose(admin, mode, reader=AUTH_ROLE)
     finally:
         await admin.close()
 

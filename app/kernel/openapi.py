@@ -1,5 +1,6 @@
 """The OpenAPI document: bodies and views, described from the same types that the routes decode and encode."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,6 @@ from app.kernel.wire import View
 
 JSON = "application/json"
 REFERENCE = "#/components/schemas/{name}"
-_described: list[Any] = []
 
 
 class ErrorView(View):
@@ -43,7 +43,6 @@ class _Raw(BaseSchemaObject):
 def described(*, body: Any = None, view: Any = None, status: int = 200) -> type[Operation]:
     """How a route is described: the body that it decodes, the view that it answers, and the envelope otherwise."""
     kinds = [kind for kind in (body, view, EnvelopeView) if kind is not None]
-    _described.extend(kinds)
     (*schemas,), _ = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
     by_kind = dict(zip(map(id, kinds), schemas, strict=True))
 
@@ -58,13 +57,15 @@ def described(*, body: Any = None, view: Any = None, status: int = 200) -> type[
                 "default": OpenAPIResponse(description="Refused, with the reason.", content=_content(by_kind[id(EnvelopeView)])),
             }
 
+    Described.kinds = tuple(kinds)  # type: ignore[attr-defined]
     return Described
 
 
-def complete(document: OpenAPI) -> None:
-    """Add the named schemas that the described routes refer to; the framework keeps only its own."""
-    kinds = list({id(kind): kind for kind in _described}.values())
-    _, named = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
+def complete(document: OpenAPI, handlers: Iterable[Any]) -> None:
+    """Add the named schemas that the described ones of `handlers` refer to; the framework keeps only its own."""
+    operations = [getattr(handler, "operation_class", None) for handler in handlers]
+    kinds = {id(kind): kind for operation in operations for kind in getattr(operation, "kinds", ())}
+    _, named = msgspec.json.schema_components(list(kinds.values()), ref_template=REFERENCE)
     document.components.schemas |= {name: _Raw(schema) for name, schema in named.items()}  # type: ignore[misc]
 
 

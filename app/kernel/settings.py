@@ -114,6 +114,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["json", "console"],
         Meta(title="CALLBOARD_LOG_FORMAT", description="Logs for machines or for people."),
     ] = "json"
+    otlp_endpoint: Annotated[
+        Http | None,
+        Meta(
+            title="CALLBOARD_OTLP_ENDPOINT",
+            description="A collector of OpenTelemetry traces (OTLP over HTTP); unset: none are sent.",
+            extra={"url": True},
+        ),
+    ] = None
     seeds_dir: Annotated[
         Path,
         Meta(title="CALLBOARD_SEEDS_DIR", description="The seeds that `up` and `seed` load."),
@@ -126,6 +134,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(title="CALLBOARD_DRAIN_SECONDS", description="How long a stop waits for work in flight.", ge=1, le=300),
     ] = 30
+    clock: Annotated[
+        Literal["system", "simulated"],
+        Meta(
+            title="CALLBOARD_CLOCK",
+            description="How time passes in a new database, for good; `simulated`: only when told to, with one worker.",
+        ),
+    ] = "system"
     max_body_bytes: Annotated[
         int,
         Meta(title="CALLBOARD_MAX_BODY_BYTES", description="The largest request body.", ge=1024, le=104_857_600),

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from app.kernel.controls import Controls
 from app.kernel.errors import Fenced
 from app.kernel.types import Origin
 from app.kernel.writes import Write, composed, ordered
@@ -18,7 +19,15 @@ Subscribers = dict[type, list[Subscriber]]
 class Transaction:
     """Writes are gathered and sent as one statement before COMMIT, so a verb costs four round trips, not a dozen."""
 
-    def __init__(self, connection: Any, *, account_id: UUID, origin: Origin, subscribers: Subscribers) -> None:
+    def __init__(
+        self,
+        connection: Any,
+        *,
+        account_id: UUID,
+        origin: Origin,
+        subscribers: Subscribers,
+        controls: Controls,
+    ) -> None:
         self._connection: Any = connection
         self._writes: dict[Write, tuple[object, ...]] = {}
         self._expected: dict[Write, int] = {}
@@ -26,6 +35,7 @@ class Transaction:
         self._subscribers = subscribers
         self.account_id = account_id
         self.origin = origin
+        self.controls = controls
         self.wakes: set[tuple[str, str]] = set()
 
     async def row(self, sql: str, *arguments: object) -> Any:

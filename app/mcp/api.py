@@ -9,10 +9,11 @@ from litestar import Request, asgi
 from litestar.exceptions import MethodNotAllowedException
 from litestar.types import Receive, Scope, Send
 
-from app.kernel.edge import Call, caller, gone, origin
+from app.kernel.edge import Call, board, caller, gone, origin
 from app.kernel.errors import Forbidden, Invalid, TooLarge
 from app.mcp.types import CALLER, EVERYTHING, Caller, Endpoint
 from app.policies.verbs import Toolset
+from app.runtime.rules.settings import FEATURE_MCP
 
 HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 # Whatever a client says it takes, it is answered in JSON.
@@ -28,6 +29,8 @@ async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         # There is no stream to open and no session to end.
         raise MethodNotAllowedException(headers={"Allow": "POST"})
     principal = await caller(request, "agent")
+    if not board(request).database.controls.flag(principal.account_id, FEATURE_MCP):
+        raise Forbidden("this account does not use MCP: feature.mcp is off", reason="feature_off")
     refuse_foreign_page(request.headers.get("origin"), sites=here.sites)
     who = Caller(
         principal=principal,

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from mcp import types
 
-from app.agentapi import functions
+from app.agentapi import aliases, functions
 from app.agentapi.functions import Outcome
 from app.agentapi.schemas import Next
 from app.agentapi.waiting import Waiting, Watch, awaited
@@ -33,7 +33,7 @@ async def _outcome(database: Database, waiting: Waiting, catalogue: Catalogue, c
     arguments = dict(asked.arguments or {})
     if asked.name == NEXT:
         return await _next(database, waiting, caller, arguments)
-    verb = catalogue.verbs.get(asked.name.replace("-", "_"))
+    verb = catalogue.verbs.get(aliases.verb_of(asked.name).replace("-", "_"))
     key = _key(arguments, asked.meta, caller) if verb is not None and not verb.reads else None
     return await functions.invoke(
         database,

@@ -4,8 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Index, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import JSON, Column, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from app.kernel.columns import at_column, check, enum_column
@@ -14,7 +13,10 @@ from app.memory.types import MemoryState, Scope, Tier
 
 
 class MemorySnapshot(SQLModel, table=True):
-    """One immutable version of an item; `memory_id` is the same for all of them, a deletion is a version of its own."""
+    """One immutable version of an item; `memory_id` is the same for all of them, a deletion is a version of its own.
+
+    Content is kept as the text that it came as: `jsonb` would write 1e300 with three hundred digits.
+    """
 
     __tablename__ = "runtime_memory_snapshots"
     __table_args__ = (
@@ -33,7 +35,7 @@ class MemorySnapshot(SQLModel, table=True):
     version: int
     tier: Tier = Field(sa_column=enum_column(Tier, name="runtime_memory_tier_check"))
     state: MemoryState = Field(sa_column=enum_column(MemoryState, name="runtime_memory_state_check"))
-    content: Any = Field(default=None, sa_column=Column(JSONB))
+    content: Any = Field(default=None, sa_column=Column(JSON))
     author_kind: ActorKind = Field(sa_column=enum_column(ActorKind, name="runtime_memory_author_check"))
     author_id: UUID | None = None
     expires_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))

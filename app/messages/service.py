@@ -136,7 +136,7 @@ async def load(tx: Transaction, principal: Principal, task_id: UUID, *, limit: i
         raise Missing.thing("task", task_id)
     rows = await tx.rows(queries.NEWEST, tx.account_id, task_id, NEWEST_ID, size)
     return LoadedTask(
-        task=hints.shown(principal, scenes.card(row), scenes.scene(row)),
+        task=hints.shown(principal, scenes.card(row), scenes.scene(tx, row)),
         thread=[view(one) for one in reversed(rows)],
         omitted=row["total"] - len(rows),
         session_key=row["session_key"],

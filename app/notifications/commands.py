@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from app.accounts import queries as accounts
+from app.agents.types import PresenceChanged, PresenceState
 from app.events import service as events
 from app.kernel.ids import new_id
 from app.kernel.transaction import Subscribers, Transaction
@@ -44,7 +46,25 @@ async def on_request(tx: Transaction, happened: ResponseRequested) -> None:
     await _tell(tx, happened, rules.of_request(happened), body=happened.message)
 
 
+async def on_presence(tx: Transaction, changed: PresenceChanged) -> None:
+    """Each person is told once that an agent fell silent, and once that it is back."""
+    title = f"{changed.name} is back" if changed.state is PresenceState.ONLINE else f"{changed.name} has fallen silent"
+    for person in await tx.rows(accounts.PEOPLE, tx.account_id):
+        notice = Notice(
+            id=new_id(),
+            type=NotificationType.PRESENCE,
+            recipient_kind=ActorKind.PERSON,
+            recipient_id=person["id"],
+            title=title,
+            event_id=changed.event_id,
+        )
+        tx.put(queries.INSERT, notice)
+        payload = {"type": notice.type, "recipient_kind": notice.recipient_kind, "recipient_id": notice.recipient_id}
+        events.record(tx, "notify:notification:created", entity=("notification", notice.id), actor=None, payload=payload)
+
+
 SUBSCRIPTIONS: Subscribers = {
+    PresenceChanged: [on_presence],
     TaskCreated: [on_creation],
     TaskAssigned: [on_assignment],
     TaskMoved: [on_move],
@@ -125,5 +145,5 @@ def _title(  # noqa: PLR0911 one for each kind
             return f"Nothing is left to wait for: {card.title}"
         case NotificationType.STATUS_CHANGE if start is None:
             return f"New in the inbox: {card.title}"
-        case NotificationType.STATUS_CHANGE:
+        case _:
             return f"{who} moved it from {start} to {card.status}: {card.title}"

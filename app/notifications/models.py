@@ -12,13 +12,15 @@ from app.notifications.types import NotificationState, NotificationType
 
 
 class Notification(SQLModel, table=True):
-    """`offered_at` is when a pull agent was last shown it by `next`; it is shown again until acknowledged."""
+    """`offered_at` is when a pull agent was last shown it by `next`; it is shown again until acknowledged.
+
+    `command_id` was enqueued in the same statement, which is all that a foreign key would check; the notification outlives it.
+    """
 
     __tablename__ = "notifications"
     __table_args__ = (
         tenant_key("task_id", "tasks", name="notifications_task_fkey"),
         tenant_key("message_id", "messages", name="notifications_message_fkey"),
-        tenant_key("command_id", "runtime_commands", name="notifications_command_fkey"),
         Index("notifications_queued_idx", "account_id", "recipient_id", "id", postgresql_where=text("state = 'queued'")),
         Index("notifications_task_idx", "account_id", "task_id", "recipient_id", "id"),
         {"postgresql_with": {"fillfactor": 80}},

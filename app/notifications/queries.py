@@ -25,6 +25,18 @@ END = Write(
         WHERE account_id = $1 AND id = $2 AND state = 'queued' RETURNING 1
     )""",
 )
+# In one order, so that two who take notifications back do not wait for each other.
+GIVEN_UP = """
+SELECT id, recipient_id FROM notifications WHERE account_id = $1 AND id = ANY($2) AND state IN ('dead', 'expired')
+ORDER BY id FOR NO KEY UPDATE
+"""
+REOPEN = Write(
+    "notification_reopened",
+    """notification_reopened AS (
+        UPDATE notifications SET state = 'queued', reason = NULL, ended_at = NULL
+        WHERE account_id = $1 AND id = ANY($2) AND state IN ('dead', 'expired') RETURNING 1
+    )""",
+)
 ACKNOWLEDGE = Write(
     "acknowledged",
     """acknowledged AS (

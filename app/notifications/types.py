@@ -16,6 +16,7 @@ class NotificationType(StrEnum):
     STATUS_CHANGE = "status_change"
     RESPONSE_REQUEST = "response_request"
     READY = "ready"
+    PRESENCE = "presence"
 
 
 class NotificationState(StrEnum):

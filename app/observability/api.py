@@ -11,6 +11,8 @@ from app.kernel.errors import Unavailable
 from app.kernel.openapi import described
 from app.kernel.wire import View
 from app.observability import queries
+from app.observability.metrics import CONTENT_TYPE
+from app.observability.scraping import scrape
 
 PROBE_SECONDS = 5.0
 
@@ -51,6 +53,7 @@ async def health(request: Call) -> Response[bytes]:
         "wakes": ComponentView(status="ok" if pools.wakes.is_connected else "degraded", detail=_wakes(pools.wakes.is_connected)),
         "workers": await _probed(_workers(pools.runtime)),
         "orchestrators": await _probed(_orchestrators(pools.runtime)),
+        "alerts": await _probed(_alerts(pools.runtime)),
     }
     worst = {component.status for component in components.values()}
     status = "critical" if components["database"].status != "ok" else "degraded" if worst - {"ok", "disabled"} else "ok"
@@ -94,4 +97,21 @@ async def _orchestrators(pool: Any) -> ComponentView:
     )
 
 
-ROUTES = (ready, health)
+async def _alerts(pool: Any) -> ComponentView:
+    row = await pool.fetchrow(queries.CRITICAL_ALERTS)
+    if not row["alerts"]:
+        return ComponentView(status="ok")
+    return ComponentView(
+        status="degraded",
+        detail=f"{row['alerts']} critical alert(s) open in {row['accounts']} account(s): see GET /api/v1/admin/runtime/alerts",
+    )
+
+
+@get("/metrics", media_type=CONTENT_TYPE, operation_class=described())
+async def metrics(request: Call) -> Response[bytes]:
+    """Numbers of all processes of this installation, for Prometheus."""
+    text = await scrape(board(request).database.runtime, request.app.state.metrics)
+    return Response(text, media_type=CONTENT_TYPE)
+
+
+ROUTES = (ready, health, metrics)

@@ -6,10 +6,13 @@ from uuid import UUID
 import structlog
 
 from app.kernel.errors import Forbidden
+from app.kernel.transaction import Transaction
 from app.kernel.types import ActorKind, Principal, Role
-from app.policies import rules
+from app.observability.metrics import DENIED
+from app.policies import legacy, rules
 from app.policies.capabilities import effective
 from app.policies.types import (
+    READING,
     AccountPolicy,
     Action,
     Actor,
@@ -25,7 +28,11 @@ from app.policies.types import (
     SystemActor,
     TaskFacts,
 )
+from app.runtime.deprecations import USES
+from app.runtime.rules.deprecations import REVIEWER_BY_ROLE_TEXT
+from app.runtime.rules.settings import SWITCH_AGENTS
 
+IN_REVIEW = "review"
 log = structlog.get_logger()
 
 
@@ -55,8 +62,16 @@ def require(  # noqa: PLR0913
 ) -> str:
     """The rule that allows it; otherwise Forbidden with the reason."""
     task = TaskFacts(status=status or "", crew=crew)
-    actor = actor_of(principal, crew, account)
-    decision = rules.decide(action, actor=actor, account=account, task=task, goal=goal, assignees=assignees, document=document)
+
+    def decided(policy: AccountPolicy) -> Decision:
+        actor = actor_of(principal, crew, policy)
+        return rules.decide(action, actor=actor, account=policy, task=task, goal=goal, assignees=assignees, document=document)
+
+    decision = decided(account)
+    # Who reviews matters to agents, and only in review.
+    is_about_reviewing = principal.kind is ActorKind.AGENT and task.status == IN_REVIEW and account.legacy_reviewer_fallback
+    if is_about_reviewing and decided(legacy.without(account)) != decision:
+        USES.count(principal.account_id, REVIEWER_BY_ROLE_TEXT)
     return granted(decision, action=action)
 
 
@@ -72,11 +87,25 @@ def permit(principal: Principal, action: str) -> None:
     granted(rules.decide(Action(action), actor=actor, account=AccountPolicy()), action=Action(action))
 
 
+def stopped(tx: Transaction, principal: Principal, action: Action) -> Denied | None:
+    """What comes before every rule: while the kill switch over agents is engaged they change nothing, whatever the transport."""
+    if principal.kind is not ActorKind.AGENT or action in READING or not tx.controls.flag(tx.account_id, SWITCH_AGENTS):
+        return None
+    return Denied(Reason.KILL_SWITCH, f"agents of this account change nothing for now: {SWITCH_AGENTS} is engaged")
+
+
+def admit(tx: Transaction, principal: Principal, action: Action) -> None:
+    """Refuse a call that is stopped."""
+    if denied := stopped(tx, principal, action):
+        granted(denied, action=action)
+
+
 def granted(decision: Decision, *, action: Action) -> str:
     match decision:
         case Allowed(rule):
             return rule
         case Denied(reason, detail, flag):
+            DENIED.labels(action.value, reason.value).inc()
             log.info("denied", action=action, reason=reason)
             details = {"flag": flag.value} if flag else {}
             raise Forbidden(detail, reason=reason, action=action, **details)

@@ -180,6 +180,11 @@ class Action(StrEnum):
     MEMORY_WRITE = "memory.write"
 
 
+READING: frozenset[Action] = frozenset(
+    {*(action for action in Action if action.endswith(".read")), Action.TASK_SURVEY, Action.POLICIES_EXPLAIN}
+)
+
+
 class Reason(StrEnum):
     ROLE_DENIED = "role_denied"
     PERSONS_ONLY = "persons_only"
@@ -194,6 +199,7 @@ class Reason(StrEnum):
     DOCUMENT_PROTECTED = "document_protected"
     STATUS_NOT_FOR_AGENTS = "status_not_for_agents"
     APPROVAL_REQUIRED = "approval_required"
+    KILL_SWITCH = "kill_switch"
 
 
 class Allowed(msgspec.Struct, frozen=True, tag="allow"):

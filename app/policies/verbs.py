@@ -21,6 +21,7 @@ class Toolset(StrEnum):
     TASKS = "tasks"
     DOCUMENTS = "documents"
     TEAM = "team"
+    MEMORY = "memory"
 
 
 class Verb(msgspec.Struct, frozen=True, kw_only=True):

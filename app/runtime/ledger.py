@@ -1,6 +1,7 @@
-"""What a worker does with the ledger: claim, close, and find what a dead worker left."""
+"""What workers do with the ledger: claim, close, find what a dead worker left, and keep lanes and limits right."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,168 +9,150 @@ import msgspec
 
 from app.kernel.db import retried
 from app.kernel.ids import new_id
+from app.runtime import closings
+from app.runtime.closings import Closing, Lost
+from app.runtime.queries import close as ends
 from app.runtime.queries import ledger as queries
-from app.runtime.rules.profiles import profile_of, verdict
-from app.runtime.types import Claim, CommandState, ErrorClass, GiveUp, RetryAt
+from app.runtime.queries import limits
+from app.runtime.rules.profiles import profile_of
+from app.runtime.types import Claim, CommandState, Profile
 
 LARGEST_BATCH = 200
-LONGEST_MESSAGE = 500
 LOOK_LOCK = 0x6C6F_7374
-EVENTS: Mapping[CommandState, str] = {
-    CommandState.SUCCEEDED: "runtime:command:succeeded",
-    CommandState.RETRY_SCHEDULED: "runtime:command:retry_scheduled",
-    CommandState.FAILED_TERMINAL: "runtime:command:failed",
-    CommandState.DEAD_LETTERED: "runtime:command:dead_lettered",
-    CommandState.QUEUED: "runtime:command:released",
-}
+LANES_LOCK = 0x6C61_6E65
+NOBODY = UUID(int=0)
+Profiles = Callable[[UUID, str], Profile]
+Key = tuple[UUID, UUID]
 
 
-class Closing(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of one attempt; its first four fields are the fence, `lost`, `released` and `waited` are added to the command's."""
+class Haul(msgspec.Struct, frozen=True, kw_only=True):
+    """What a claim brought: `found` counts by class what it moved, which may be more than the claims.
 
-    account_id: UUID
-    id: UUID
-    attempt: int
-    worker_id: UUID
-    state: CommandState
-    outcome: str
-    event: str
-    event_id: UUID
-    delay: float = 0.0
-    error_class: ErrorClass | None = None
-    error_message: str | None = None
-    result: msgspec.Raw | None = None
-    lost: int = 0
-    released: int = 0
-    waited: int = 0
-    letter_id: UUID | None = None
-    is_of_lane: bool = False
+    `last` is the account of each class where the next claim in turn goes on.
+    """
 
-    @property
-    def may_make_due(self) -> bool:
-        """Whether the end of it may let another command begin."""
-        return self.is_of_lane or self.state in {CommandState.FAILED_TERMINAL, CommandState.DEAD_LETTERED}
+    claims: list[tuple[Claim, int]]
+    found: Counter[int]
+    last: dict[int, UUID] = msgspec.field(default_factory=dict)
 
 
-class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    error: ErrorClass
-    message: str
-    retry_after: float | None = None
+class LaneHaul(msgspec.Struct, frozen=True, kw_only=True):
+    """The claims of lanes, how many lanes were moved, leased or not, and the account where the next claim in turn goes on."""
+
+    claims: list[Claim]
+    moved: int
+    last: UUID | None
 
 
-def succeeded(claim: Claim, *, worker_id: UUID) -> Closing:
-    return _closing(claim, worker_id=worker_id, state=CommandState.SUCCEEDED, outcome="succeeded")
+def built_in(_account_id: UUID, name: str) -> Profile:
+    """The profile called `name` as the runtime ships it, whatever the account."""
+    return profile_of(name)
 
 
-def released(claim: Claim, *, worker_id: UUID) -> Closing:
-    """Give the command back untried."""
-    return _closing(claim, worker_id=worker_id, state=CommandState.QUEUED, outcome="released", released=1)
+async def claim_some(pool: Any, worker_id: UUID, *, wanted: Mapping[int, int]) -> Haul:
+    """Claim the due commands of each priority class that are due longest."""
+    rows = await retried(lambda: pool.fetch(queries.CLAIM, worker_id, _ids(wanted), list(wanted), list(wanted.values())))
+    return _haul(rows)
 
 
-def failed(claim: Claim, failure: Failure, *, worker_id: UUID, jitter: float) -> Closing:
-    """Close a failed attempt as its profile decides."""
-    decision = verdict(
-        profile_of(claim.profile),
-        error=failure.error,
-        budget_used=claim.budget_used,
-        lost=claim.lost,
-        expired=claim.expired,
-        retry_after=failure.retry_after,
-        waited=claim.waited,
-        jitter=jitter,
-    )
-    fields: dict[str, Any] = {"error_class": failure.error, "error_message": clean(failure.message)}
-    if isinstance(decision, RetryAt):
-        fields |= {"delay": decision.delay, "waited": 0 if decision.counts else 1}
-        return _closing(claim, worker_id=worker_id, state=CommandState.RETRY_SCHEDULED, outcome="failed", **fields)
-    return _closing(claim, worker_id=worker_id, state=decision.state, outcome="failed", letter_id=_letter(decision), **fields)
-
-
-def clean(message: str) -> str:
-    """What PostgreSQL can store of a message."""
-    return message[:LONGEST_MESSAGE].encode("utf-8", "replace").decode().replace("\x00", "")
+async def claim_in_turn(pool: Any, worker_id: UUID, *, wanted: Mapping[int, int], after: Mapping[int, UUID]) -> Haul:
+    """Claim due commands of each priority class from accounts in turn, beginning after `after`."""
+    begin = [after.get(prio, NOBODY) for prio in wanted]
+    arguments = (worker_id, _ids(wanted), list(wanted), list(wanted.values()), begin)
+    rows = await retried(lambda: pool.fetch(queries.CLAIM_IN_TURN, *arguments))
+    found = _haul([row for row in rows if row["id"] is not None])
+    return msgspec.structs.replace(found, last={row["of_prio"]: _plain(row["last_account"]) for row in rows})
 
 
 async def claim_commands(pool: Any, worker_id: UUID, *, wanted: Mapping[int, int]) -> list[tuple[Claim, int]]:
-    """Claim due commands of each priority class, answered with their class."""
-    ids = [new_id() for _ in range(sum(wanted.values()))]
-    rows = await retried(lambda: pool.fetch(queries.CLAIM, worker_id, ids, list(wanted), list(wanted.values())))
-    return [(_claim(row), row["prio"]) for row in rows]
+    """Claim due commands of each priority class, answered with their class; what is paused is passed over."""
+    while True:
+        haul = await claim_some(pool, worker_id, wanted=wanted)
+        if haul.claims or not haul.found:
+            return haul.claims
+
+
+async def lease_lanes(pool: Any, worker_id: UUID, *, wanted: int, after: UUID | None = None) -> LaneHaul:
+    """Look at ready lanes, lease those that may run, and claim their first commands; with `after` from accounts in turn."""
+    arguments: tuple[object, ...] = (worker_id, [new_id() for _ in range(wanted)], wanted)
+    sql = queries.CLAIM_LANES
+    if after is not None:
+        sql, arguments = queries.CLAIM_LANES_IN_TURN, (*arguments, after)
+    rows = await retried(lambda: pool.fetch(sql, *arguments))
+    last = rows[0]["last_account"]
+    claims = [_claim(row) for row in rows if row["id"] is not None]
+    return LaneHaul(claims=claims, moved=rows[0]["moved"], last=None if last is None else _plain(last))
 
 
 async def claim_lanes(pool: Any, worker_id: UUID, *, wanted: int) -> list[Claim]:
-    """Lease ready lanes and claim the first command of each."""
-    ids = [new_id() for _ in range(wanted)]
-    rows = await retried(lambda: pool.fetch(queries.CLAIM_LANES, worker_id, ids, wanted))
-    return [_claim(row) for row in rows]
+    """Lease ready lanes and claim the first command of each; lanes that wait for something are passed over."""
+    while True:
+        haul = await lease_lanes(pool, worker_id, wanted=wanted)
+        if haul.claims or haul.moved < wanted:
+            return haul.claims
 
 
-async def close(pool: Any, closings: Sequence[Closing]) -> set[tuple[UUID, UUID]]:
+async def close(pool: Any, batch: Sequence[Closing]) -> set[Key]:
     """Save the ends of attempts, at most `LARGEST_BATCH`; what is missing from the answer was fenced out."""
-    return await _closed(pool, queries.CLOSE, closings)
+    return set(await saved(pool, batch))
 
 
-async def reap(pool: Any) -> set[tuple[UUID, UUID]]:
+async def saved(pool: Any, batch: Sequence[Closing]) -> dict[Key, CommandState]:
+    """The same, answering the state of each command, which somebody may have asked to cancel."""
+    return await _closed(pool, ends.CLOSE, batch)
+
+
+async def reap(pool: Any, profiles: Profiles = built_in) -> set[Key]:
     """Free what dead workers held; answers the commands."""
-    rows = await pool.fetch(queries.FIND_LOST, LOOK_LOCK)
+    rows = await pool.fetch(ends.FIND_LOST, LOOK_LOCK)
     if not rows:
         return set()
-    return await _closed(pool, queries.CLOSE_LOST, [_lost(row) for row in rows])
+    found = [Lost(**row) for row in rows]
+    batch = [closings.lost(one, profile=profiles(one.account_id, one.profile)) for one in found]
+    return set(await _closed(pool, ends.CLOSE_LOST, batch))
 
 
-async def _closed(pool: Any, sql: str, closings: Sequence[Closing]) -> set[tuple[UUID, UUID]]:
-    rows = await retried(lambda: pool.fetch(sql, msgspec.json.encode(closings).decode()))
-    return {(row["account_id"], row["id"]) for row in rows}
+async def wake_lanes(pool: Any) -> bool:
+    """Let lanes go on whose limit has room or whose pause is over; answers whether there were any."""
+    return bool(await retried(lambda: pool.fetch(limits.WAKE_LANES, LANES_LOCK)))
 
 
-def _lost(row: Any) -> Closing:
-    lost = row["lost"] + 1
-    fence = {name: row[name] for name in ("account_id", "id", "attempt", "worker_id")}
-    about: dict[str, Any] = {"outcome": "lost", "event_id": new_id(), "error_class": ErrorClass.WORKER_LOST}
-    if row["is_restart"] and not row["expired"]:
-        # The database went away, so the loss says nothing about worker or command.
-        about |= {"error_message": "the database restarted", "released": 1}
-        return Closing(**fence, **about, state=CommandState.RETRY_SCHEDULED, event="runtime:command:lease_expired")
-    decision = verdict(
-        profile_of(row["profile"]),
-        error=ErrorClass.WORKER_LOST,
-        budget_used=row["attempt"] - row["spent"] - lost - row["released"] - row["waited"],
-        lost=lost,
-        expired=row["expired"],
-        retry_after=None,
-        waited=row["waited"],
-        jitter=0,
-    )
-    about |= {"error_message": f"its worker died; that was death {lost}", "lost": 1}
-    if isinstance(decision, RetryAt):
-        return Closing(
-            **fence, **about, state=CommandState.RETRY_SCHEDULED, event="runtime:command:lease_expired", delay=decision.delay
-        )
-    return Closing(**fence, **about, state=decision.state, event=EVENTS[decision.state], letter_id=_letter(decision))
+async def refresh_limits(pool: Any) -> None:
+    """Let limits follow the settings of their accounts."""
+    await retried(lambda: pool.execute(limits.REFRESH_LIMITS))
 
 
-def _letter(decision: GiveUp) -> UUID | None:
-    return new_id() if decision.state is CommandState.DEAD_LETTERED else None
+async def repair_limits(pool: Any) -> int:
+    """Set each limit to what really runs under it; answers how many were wrong."""
+    async with pool.acquire() as connection, connection.transaction():
+        doubtful = await connection.fetch(limits.LOCK_DOUBTFUL)
+        if not doubtful:
+            return 0
+        accounts, keys = [row["account_id"] for row in doubtful], [row["key"] for row in doubtful]
+        return len(await connection.fetch(limits.RECOUNT, accounts, keys))
 
 
-def _closing(claim: Claim, *, worker_id: UUID, state: CommandState, outcome: str, **fields: Any) -> Closing:
-    return Closing(
-        account_id=claim.account_id,
-        id=claim.id,
-        attempt=claim.attempt,
-        worker_id=worker_id,
-        state=state,
-        outcome=outcome,
-        event=EVENTS[state],
-        event_id=new_id(),
-        is_of_lane=claim.lane_id is not None,
-        **fields,
-    )
+async def _closed(pool: Any, sql: str, batch: Sequence[Closing]) -> dict[Key, CommandState]:
+    rows = await retried(lambda: pool.fetch(sql, msgspec.json.encode(batch).decode()))
+    return {(row["account_id"], row["id"]): CommandState(row["state"]) for row in rows}
+
+
+def _ids(wanted: Mapping[int, int]) -> list[UUID]:
+    return [new_id() for _ in range(sum(wanted.values()))]
+
+
+def _plain(account_id: Any) -> UUID:
+    return UUID(int=account_id.int)
+
+
+def _haul(rows: Sequence[Any]) -> Haul:
+    claims = [(_claim(row), row["prio"]) for row in rows if row["held_by"] is None]
+    return Haul(claims=claims, found=Counter(row["prio"] for row in rows))
 
 
 def _claim(row: Any) -> Claim:
     return Claim(
-        account_id=UUID(int=row["account_id"].int),
+        account_id=_plain(row["account_id"]),
         id=row["id"],
         type=row["type"],
         profile=row["profile"],
@@ -187,4 +170,6 @@ def _claim(row: Any) -> Claim:
         cause_id=row["cause_id"],
         depth=row["depth"],
         expired=row["expired"],
+        late=row["late"],
+        elapsed=row["elapsed"],
     )

@@ -6,12 +6,14 @@ from uuid import UUID
 import msgspec
 
 from app.events import service as events
+from app.kernel.errors import Invalid
 from app.kernel.ids import new_id
 from app.kernel.transaction import Transaction
 from app.kernel.types import ActorKind, Principal
 from app.kernel.wake import EVERYTHING, WORK
-from app.runtime.queries import ledger as queries
+from app.runtime.queries import enqueue as queries
 from app.runtime.rules.profiles import profile_of
+from app.runtime.rules.sharing import PRIORITY_WEIGHTS
 from app.runtime.taxonomy import REGISTRY
 from app.runtime.types import CommandHeld, CommandState, HeldBy, Queue, Terms
 
@@ -19,7 +21,7 @@ from app.runtime.types import CommandHeld, CommandState, HeldBy, Queue, Terms
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """A command to be enqueued: `lane_id` keeps order with others of that lane, times are in seconds from now.
 
-    What is None, the type says; `held_by` lets it wait until it is released.
+    What is None, the type says; `held_by` lets it wait until it is released, `request_hash` tells a repetition from another wish.
     """
 
     type: str
@@ -32,6 +34,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     expires_seconds: float | None = None
     held_by: str | None = None
     schedule_id: UUID | None = None
+    request_hash: str | None = None
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +49,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str
     payload: dict[str, Any]
     lane_id: UUID | None
-    limit_keys: tuple[str, ...]
+    limit_keys: tuple[str, ...] | None
     held_by: str | None
     schedule_id: UUID | None
     actor_kind: ActorKind
@@ -56,6 +59,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     depth: int
     request_id: str
     correlation_id: str
+    request_hash: str | None
 
 
 def enqueue(tx: Transaction, order: Order, *, actor: Principal | None, cause_id: UUID | None = None, depth: int = 0) -> UUID:
@@ -63,6 +67,8 @@ def enqueue(tx: Transaction, order: Order, *, actor: Principal | None, cause_id:
 
     UnknownCommand for a type that nobody declared; Overloaded, when the transaction ends, if its queue is full.
     """
+    if order.prio is not None and order.prio not in PRIORITY_WEIGHTS:
+        raise Invalid.field("prio", f"must be from {min(PRIORITY_WEIGHTS)}, the most urgent, to {max(PRIORITY_WEIGHTS)}")
     kind = REGISTRY.find(order.type)
     profile = order.profile or kind.profile
     limit_keys = kind.concurrency(order.payload) if kind.concurrency else ()
@@ -81,7 +87,7 @@ def enqueue(tx: Transaction, order: Order, *, actor: Principal | None, cause_id:
         payload=order.payload,
         # A limit is kept on a lane, so a command that has no order to keep gets a lane of its own.
         lane_id=order.lane_id or (command_id if limit_keys else None),
-        limit_keys=limit_keys,
+        limit_keys=limit_keys or None,
         held_by=order.held_by,
         schedule_id=order.schedule_id,
         actor_kind=actor.kind if actor else ActorKind.SYSTEM,
@@ -91,6 +97,7 @@ def enqueue(tx: Transaction, order: Order, *, actor: Principal | None, cause_id:
         depth=depth,
         request_id=tx.origin.request_id,
         correlation_id=tx.origin.correlation_id,
+        request_hash=order.request_hash,
     )
     tx.put(queries.ENQUEUE, row)
     payload = {"type": order.type, "profile": profile, "state": state}

@@ -48,8 +48,11 @@ class HeldBy(StrEnum):
 
 
 class LaneState(StrEnum):
+    """`waiting` is for room under a limit or for the end of a pause, `halted` for the verdict on a dead letter."""
+
     IDLE = "idle"
     READY = "ready"
+    WAITING = "waiting"
     LEASED = "leased"
     HALTED = "halted"
 
@@ -59,6 +62,16 @@ class DeadLetterState(StrEnum):
     REPLAYING = "replaying"
     RESOLVED = "resolved"
     DISCARDED = "discarded"
+
+
+class ReplayObstacle(StrEnum):
+    """Why a dead letter is not replayed."""
+
+    NOT_OPEN = "not_open"
+    PROFILE = "profile_forbids"
+    UNKNOWN_TYPE = "unknown_type"
+    INELIGIBLE = "not_eligible"
+    OWN_REQUEST = "own_request"
 
 
 class ErrorClass(StrEnum):
@@ -75,6 +88,16 @@ class ErrorClass(StrEnum):
     NOT_FOUND = "not_found"
     DENIED = "forbidden"
     INTERNAL = "internal"
+
+
+class SettingKind(StrEnum):
+    """A flag that turns something on, a switch that stops it, how many, how long, and a flag that takes something away."""
+
+    FEATURE = "feature"
+    KILL_SWITCH = "kill_switch"
+    LIMIT = "limit"
+    PERIOD = "period"
+    REMOVAL = "removal"
 
 
 class PauseKind(StrEnum):
@@ -113,7 +136,8 @@ class Profile:
     """Data that governs retries; times in seconds. `waits_on` classes use up no attempt, they wait until the command expires.
 
     `total` is how long after its first start a command may be tried again; `alerts` raises an alert with the dead letter,
-    `needs_approval` holds the command until people approve it, and `halts_lane` lets nothing pass its dead letter.
+    `needs_approval` holds the command until people approve it, and `halts_lane` lets nothing pass its dead letter. What it
+    gives up may be replayed if it `replays`.
     """
 
     name: str
@@ -129,6 +153,7 @@ class Profile:
     alerts: bool = False
     needs_approval: bool = False
     halts_lane: bool = False
+    replays: bool = True
     retention_days: int = 30
 
 
@@ -148,7 +173,10 @@ Verdict = RetryAt | GiveUp
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """One attempt that this worker holds; (id, attempt, worker) is the fence of everything it writes."""
+    """One attempt that this worker holds; (id, attempt, worker) is the fence of everything it writes.
+
+    In seconds: `late` since it was due, `elapsed` since its first attempt began.
+    """
 
     account_id: UUID
     id: UUID
@@ -168,6 +196,8 @@ class Claim:
     cause_id: UUID | None
     depth: int
     expired: bool
+    late: float = 0.0
+    elapsed: float = 0.0
 
     @property
     def budget_used(self) -> int:
@@ -206,3 +236,21 @@ class CommandEnded:
     command_id: UUID
     actor: Principal | None
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """A command that begins anew; `spent` attempts lie before it."""
+
+    id: UUID
+    type: str
+    spent: int
+    payload: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandsReplayed:
+    """Told in the transaction that replays dead letters, so that who gave up with their commands can take it back."""
+
+    commands: tuple[Replayed, ...]
+    actor: Principal

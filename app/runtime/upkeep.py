@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
@@ -12,15 +12,20 @@ import msgspec
 import structlog
 
 from app.kernel import db
-from app.kernel.wake import BOARD, WORK, Wakes
+from app.kernel.wake import BOARD, Wakes
 from app.runtime import ledger
+from app.runtime.counts import Counts
+from app.runtime.ledger import Profiles
 from app.runtime.queries import workers as queries
 
 BEAT_SECONDS = 2.0
 LONGEST_SILENCE = 10.0
 REAP_SECONDS = 0.25
-FORGET_EVERY = 60
+# In turns of the reaper.
+WAKE_EVERY, FORGET_EVERY = 2, 60
 STATEMENT_SECONDS = 5.0
+PROBE = "callboard_probe"
+PROBE_SECONDS = 5.0
 # What a lost database looks like; the worker then starts a new life.
 GONE = (
     *db.LOST,
@@ -42,6 +47,10 @@ log = structlog.get_logger()
 
 class LifeLost(ConnectionError):
     """This worker may count as dead to the others, so it must let go of everything."""
+
+
+class Deaf(Exception):
+    """The database does not tell this connection anything, as behind a pooler that gives each transaction another session."""
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,19 +89,40 @@ class Registration:
 
 
 @asynccontextmanager
-async def registered(url: str, worker_id: UUID, about: About, *, hear: Callable[[], None]) -> AsyncIterator[Registration]:
-    """Count as a living worker; `hear` is called when there may be work."""
+async def registered(
+    url: str, worker_id: UUID, about: About, *, hear: Mapping[str, Callable[[str], None]]
+) -> AsyncIterator[Registration]:
+    """Count as a living worker; `hear` is called, by channel, with what is said there. Deaf if nothing would be heard."""
     connection = await db.direct(url, role=db.RUNTIME_ROLE)
     try:
         registration = Registration(connection, worker_id)
         key = worker_id.int & LOCK_BITS
         await connection.execute(queries.LOCK, key, timeout=STATEMENT_SECONDS)
-        await connection.add_listener(WORK, lambda *_: hear())
+        await _probe(connection, worker_id)
+        for channel, heard in hear.items():
+            await connection.add_listener(channel, lambda *said, heard=heard: heard(said[-1]))
         await connection.execute(queries.REGISTER, worker_id, key, *msgspec.structs.astuple(about), timeout=STATEMENT_SECONDS)
         yield registration
     finally:
         # A polite goodbye could hang where the network does.
         connection.terminate()
+
+
+async def _probe(connection: Any, worker_id: UUID) -> None:
+    """Listen for a word of one's own, since a lost LISTEN is silent."""
+    heard = asyncio.Event()
+
+    def hear(*said: object) -> None:
+        if said[-1] == str(worker_id):
+            heard.set()
+
+    await connection.add_listener(PROBE, hear)
+    await connection.execute("SELECT pg_notify($1, $2)", PROBE, str(worker_id), timeout=STATEMENT_SECONDS)
+    try:
+        await asyncio.wait_for(heard.wait(), PROBE_SECONDS)
+    except TimeoutError:
+        raise Deaf("LISTEN hears nothing: give workers a direct connection, not a transaction pooler") from None
+    await connection.remove_listener(PROBE, hear)
 
 
 @asynccontextmanager
@@ -105,19 +135,32 @@ async def worker_pool(url: str) -> AsyncIterator[Any]:
         pool.terminate()
 
 
-async def reap_forever(pool: Any, *, wakes: Wakes, found: Callable[[], None]) -> None:
+async def reap_forever(
+    pool: Any, *, wakes: Wakes, found: Callable[[], None], profiles: Profiles = ledger.built_in, counts: Counts
+) -> None:
     """Free what dead workers held; every worker looks, and what two of them find is freed once."""
     turn = 0
     while True:
         await asyncio.sleep(REAP_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311
-        freed = await ledger.reap(pool)
+        freed = await ledger.reap(pool, profiles)
         if freed:
+            counts.leases_lost += len(freed)
             log.warning("commands_reaped", commands=len(freed))
             tell(wakes, {account_id for account_id, _ in freed})
             found()
+        if turn % WAKE_EVERY == 0 and await ledger.wake_lanes(pool):
+            found()
         if turn % FORGET_EVERY == 0:
             await pool.execute(queries.FORGET_DEAD)
+            await _mend(pool, counts)
         turn += 1
+
+
+async def _mend(pool: Any, counts: Counts) -> None:
+    await ledger.refresh_limits(pool)
+    if repaired := await ledger.repair_limits(pool):
+        counts.limits_repaired += repaired
+        log.warning("limits_repaired", limits=repaired)
 
 
 def tell(wakes: Wakes, accounts: set[UUID]) -> None:

@@ -10,7 +10,8 @@ import msgspec
 from app.kernel.errors import Invalid, Missing
 from app.kernel.transaction import Transaction
 from app.kernel.types import ActorKind, Principal
-from app.policies.types import AccountPolicy, AgentFacts
+from app.policies import legacy
+from app.policies.types import AgentFacts
 from app.tasks import queries
 from app.tasks.schemas import AssigneeView, TaskView
 from app.tasks.types import Candidate, Card, Criterion, Linked, PersonFacts, Scene, Wake
@@ -50,7 +51,7 @@ async def load(
     row = await tx.fresh_row(queries.SCENE, tx.account_id, task_id, principal.id, list(names), whole_crew)
     if row is None:
         raise Missing.thing("task", task_id)
-    return card(row), scene(row)
+    return card(row), scene(tx, row)
 
 
 async def several(tx: Transaction, principal: Principal, task_ids: Sequence[UUID]) -> list[tuple[Card, Scene]]:
@@ -58,7 +59,7 @@ async def several(tx: Transaction, principal: Principal, task_ids: Sequence[UUID
     if not task_ids:
         return []
     rows = await tx.fresh_rows(queries.SCENES, tx.account_id, list(task_ids), principal.id, [], _PARTLY)
-    return [(card(row), scene(row)) for row in rows]
+    return [(card(row), scene(tx, row)) for row in rows]
 
 
 async def look(
@@ -68,7 +69,7 @@ async def look(
     row = await tx.row(queries.SCENE_READ, tx.account_id, task_id, principal.id, list(names), whole_crew)
     if row is None:
         raise Missing.thing("task", task_id)
-    return card(row), scene(row)
+    return card(row), scene(tx, row)
 
 
 async def claimable(tx: Transaction, principal: Principal, task_id: UUID | None) -> tuple[Card, Scene] | None:
@@ -76,7 +77,7 @@ async def claimable(tx: Transaction, principal: Principal, task_id: UUID | None)
     row = await tx.fresh_row(queries.CLAIM_SCENE, tx.account_id, task_id, principal.id, [], _PARTLY)
     if row is None and task_id is not None:
         raise Missing.thing("task", task_id)
-    return None if row is None else (card(row), scene(row))
+    return None if row is None else (card(row), scene(tx, row))
 
 
 async def stage(
@@ -84,19 +85,19 @@ async def stage(
 ) -> Scene:
     """What a decision about a task rests on before the task exists; `title` is looked for among those of open tasks."""
     row = await tx.row(queries.STAGE, tx.account_id, None, principal.id, list(names), title, closeness)
-    return scene(row)
+    return scene(tx, row)
 
 
 def card(row: Any) -> Card:
     return msgspec.convert({field: row[field] for field in CARD_FIELDS}, Card)
 
 
-def scene(row: Any) -> Scene:
+def scene(tx: Transaction, row: Any) -> Scene:
     """A row of `SCENE`, or one of `STAGE`, which has no task to hang anything on."""
     graph = {name: read_json(row[name], kind) for name, kind in _GRAPH.items() if name in row}
     return Scene(
         now=row["now"],
-        account=read_json(row["settings"], AccountPolicy),
+        account=legacy.in_force(tx, row["settings"]),
         crew=read_json(row["crew"], tuple[AgentFacts, ...]),
         people=read_json(row["people"], tuple[PersonFacts, ...]),
         wake=read_json(row["wake"], Wake),

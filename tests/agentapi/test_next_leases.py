@@ -212,7 +212,7 @@ async def test_an_acknowledgement_and_the_next_offer_are_one_call(board, admin):
 
 async def sent(call) -> int:
     """Statements of one call by somebody who is known."""
-    Counted.sent = []
+    Counted.begin()
     answer = await call()
     assert answer.status_code in (200, 204), answer.text
     return len([query for query in Counted.sent if query != AUTHENTICATE])

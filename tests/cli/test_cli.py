@@ -28,12 +28,14 @@ def board(tmp_path):
 def test_help_names_every_command_and_shows_examples():
     shown = callboard("--help")
     assert shown.returncode == 0
-    for command in ("up", "serve", "worker", "seed", "token", "mcp", "demo", "test", "settings", "db"):
+    for command in ("up", "serve", "worker", "seed", "token", "mcp", "demo", "test", "settings", "db", "runtime"):
         assert f"\n  {command} " in shown.stdout
     assert "CALLBOARD_PORT=9000 ./callboard" in shown.stdout
 
 
-@pytest.mark.parametrize("command", ["up", "serve", "worker", "seed", "token", "mcp", "demo", "test", "settings", "db"])
+@pytest.mark.parametrize(
+    "command", ["up", "serve", "worker", "seed", "token", "mcp", "demo", "test", "settings", "db", "runtime"]
+)
 def test_every_command_explains_itself_in_short_lines_and_hides_its_tie_to_up(command):
     shown = callboard(command, "--help")
     assert (shown.returncode, shown.stderr) == (0, "")

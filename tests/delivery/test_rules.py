@@ -114,6 +114,7 @@ SKIPPED = [
     (MOVE, ASSIGNEE | ARCHIVED, "task_archived"),
     (MOVE, {}, "not_assigned"),
     (MOVE, ASSIGNEE | {"author_is_recipient": True}, "own_change"),
+    (NotificationType.PRESENCE, {}, "for_people"),
 ]
 
 any_facts = st.builds(

@@ -10,9 +10,23 @@ from app.kernel.writes import Write, composed
 
 # Statements across accounts: the worker's own, and single ones elsewhere; `FINISH_ONE` and `ENQUEUE` belong to a handler's
 # own transaction.
-OF_RUNTIME = {"PULSES", "WORKERS", "BACKLOG"}
-MODULES_OF_RUNTIME = {"ledger", "workers", "everywhere"}
-OF_APP_IN_RUNTIME = {"ENQUEUE", "FINISH_ONE"}
+OF_RUNTIME = {
+    "PULSES",
+    "WORKERS",
+    "BACKLOG",
+    "CRITICAL_ALERTS",
+    "PUBLISH",
+    "PUBLISHED",
+    "LOCK_THE_GONE",
+    "TAKE_THE_GONE",
+    "KEEP_THE_GONE",
+    "DEPTHS",
+    "LETTERS",
+    "OLDEST_TRANSACTION",
+    "CREW",
+}
+MODULES_OF_RUNTIME = {"ledger", "close", "limits", "workers", "everywhere", "clock"}
+OF_APP_IN_RUNTIME = {"FINISH_ONE", "RESOLVE_LETTER", "NEXT_DUE"}
 
 
 class Statement(NamedTuple):
@@ -47,4 +61,14 @@ def _of(module: Any) -> Iterator[Statement]:
 
 
 # Column lists that statements of the same file are made of.
-FRAGMENTS = {"runtime.CLAIMABLE", "tasks.ASSIGNEES", "tasks.CARD", "tasks.IS_DONE", "tasks.LINKED", "tasks.READY", "tasks.STINTS"}
+FRAGMENTS = {
+    "runtime.CLAIMABLE",
+    "runtime.GIVE_BACK",
+    "runtime.TELL",
+    "tasks.ASSIGNEES",
+    "tasks.CARD",
+    "tasks.IS_DONE",
+    "tasks.LINKED",
+    "tasks.READY",
+    "tasks.STINTS",
+}

@@ -1,5 +1,6 @@
 """SQL checked like code: every statement fits the schema and its role, the hot ones use an index, verbs stay short."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -24,12 +25,18 @@ GROWING = {
     "task_texts",
     "runtime_command_attempts",
     "agent_sessions",
+    "approvals",
+    "approval_votes",
+    "runtime_memory_snapshots",
 }
 ALL = statements()
 # Statements that read on purpose all there is, and why.
 UNBOUNDED = {
+    "runtime.ACCOUNTS": "a command of the terminal names every account",
     "bootstrap.PRESENT": "seeds compare the whole account, once at a start",
     "bootstrap.LOCK": "seeds lock what the account was seeded with, once at a start",
+    "observability.DEPTHS": "a scrape counts over all accounts, and stops after 200,000 rows",
+    "observability.LETTERS": "a scrape counts over all accounts, and stops after 100,000 rows",
     "observability.BACKLOG": "health counts over all accounts, and stops after 10,000 rows",
 }
 # Partial indexes that stay small however much is stored, so walking one is no fault.
@@ -172,28 +179,39 @@ class Counted(db._Connection):
     """A connection that knows what it sent."""
 
     sent: list[str] = []
+    caller: Any = None
+
+    @classmethod
+    def begin(cls) -> None:
+        cls.sent, cls.caller = [], asyncio.current_task()
+
+    @classmethod
+    def note(cls, query: str) -> None:
+        # What the process does beside the call, such as publishing what it counted, runs in tasks of its own.
+        if asyncio.current_task() is cls.caller:
+            cls.sent.append(query)
 
     async def execute(self, query, *args, **kwargs):
-        Counted.sent.append(query)
+        Counted.note(query)
         return await super().execute(query, *args, **kwargs)
 
     async def fetchrow(self, query, *args, **kwargs):
-        Counted.sent.append(query)
+        Counted.note(query)
         return await super().fetchrow(query, *args, **kwargs)
 
     async def fetchval(self, query, *args, **kwargs):
-        Counted.sent.append(query)
+        Counted.note(query)
         return await super().fetchval(query, *args, **kwargs)
 
     async def fetch(self, query, *args, **kwargs):
-        Counted.sent.append(query)
+        Counted.note(query)
         return await super().fetch(query, *args, **kwargs)
 
 
 async def sent_by(call) -> int:
     """Statements of the second call of two, when the caller is known and everything is prepared."""
     await call()
-    Counted.sent = []
+    Counted.begin()
     answer = await call()
     assert answer.status_code in (200, 201, 204), answer.text
     # Who calls is looked up once a second.

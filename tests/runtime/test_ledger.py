@@ -7,9 +7,9 @@ import pytest
 from app.kernel import db
 from app.kernel.errors import Fenced
 from app.kernel.ids import new_id
-from app.runtime import ledger
+from app.runtime import closings, ledger
+from app.runtime.closings import Failure
 from app.runtime.handlers import Attempt
-from app.runtime.ledger import Failure
 from app.runtime.queries import workers as queries
 from app.runtime.service import enqueue
 from app.runtime.types import ErrorClass
@@ -107,7 +107,7 @@ async def test_events_of_a_batch_are_numbered_per_account(database, pool, admin,
         await make.enqueued(database, account_id, *[make.order() for _ in range(4)])
     claims = await claim(pool, worker)
     assert len(claims) == 12
-    assert len(await ledger.close(pool, [ledger.succeeded(each, worker_id=worker) for each in claims])) == 12
+    assert len(await ledger.close(pool, [closings.succeeded(each, worker_id=worker) for each in claims])) == 12
     for account_id in accounts:
         rows = await admin.fetch("SELECT seq FROM events WHERE account_id = $1 ORDER BY seq", account_id)
         assert [row["seq"] for row in rows] == list(range(1, 13))
@@ -139,7 +139,7 @@ async def test_a_zombie_finish_undoes_its_effects(database, pool, admin, account
         await finish(zombie, make.order(type="test.effect"))
     assert not zombie.is_finished
     assert await admin.fetchval("SELECT count(*) FROM runtime_commands WHERE type = 'test.effect'") == 0
-    assert await ledger.close(pool, [ledger.succeeded(stale, worker_id=worker)]) == set()
+    assert await ledger.close(pool, [closings.succeeded(stale, worker_id=worker)]) == set()
     assert "lease_expired" in await kinds(admin)
 
 
@@ -164,7 +164,7 @@ async def test_the_fence_knows_worker_attempt_and_epoch(database, pool, account,
 async def test_a_failure_that_counts_is_tried_again_later(database, pool, admin, account, worker):
     [command_id] = await make.enqueued(database, account, make.order())
     [claimed] = await claim(pool, worker)
-    await ledger.close(pool, [ledger.failed(claimed, TRANSIENT, worker_id=worker, jitter=0.5)])
+    await ledger.close(pool, [closings.failed(claimed, TRANSIENT, worker_id=worker, jitter=0.5)])
     row = await state_of(admin, command_id)
     assert (row["state"], row["attempt"], row["waited"]) == ("retry_scheduled", 1, 0)
     assert (row["last_error_class"], row["last_error_message"]) == ("transient", "try again")
@@ -177,7 +177,7 @@ async def test_a_wait_uses_no_attempt(database, pool, admin, account, worker):
     for waits in range(1, 6):
         [claimed] = await claim(pool, worker)
         busy = Failure(error=ErrorClass.RATE_LIMITED, message="slow down", retry_after=0)
-        await ledger.close(pool, [ledger.failed(claimed, busy, worker_id=worker, jitter=0)])
+        await ledger.close(pool, [closings.failed(claimed, busy, worker_id=worker, jitter=0)])
         row = await state_of(admin, command_id)
         assert (row["state"], row["attempt"], row["waited"]) == ("retry_scheduled", waits, waits)
 
@@ -185,7 +185,7 @@ async def test_a_wait_uses_no_attempt(database, pool, admin, account, worker):
 async def test_giving_up_buries_the_command(database, pool, admin, account, worker):
     [command_id] = await make.enqueued(database, account, make.order())
     [claimed] = await claim(pool, worker)
-    await ledger.close(pool, [ledger.failed(claimed, INVALID, worker_id=worker, jitter=0)])
+    await ledger.close(pool, [closings.failed(claimed, INVALID, worker_id=worker, jitter=0)])
     letter = await admin.fetchrow("SELECT command_id, reason_class, message, attempts, state FROM runtime_dead_letters")
     assert tuple(letter) == (command_id, "validation_failed", "it will never work", 1, "open")
     assert await kinds(admin) == ["created", "started", "dead_lettered"]
@@ -194,7 +194,7 @@ async def test_giving_up_buries_the_command(database, pool, admin, account, work
 async def test_best_effort_leaves_no_letter(database, pool, admin, account, worker):
     [command_id] = await make.enqueued(database, account, make.order(profile="best_effort"))
     [claimed] = await claim(pool, worker)
-    await ledger.close(pool, [ledger.failed(claimed, INVALID, worker_id=worker, jitter=0)])
+    await ledger.close(pool, [closings.failed(claimed, INVALID, worker_id=worker, jitter=0)])
     assert (await state_of(admin, command_id))["state"] == "failed_terminal"
     assert await admin.fetchval("SELECT count(*) FROM runtime_dead_letters") == 0
     assert await kinds(admin) == ["created", "started", "failed"]
@@ -203,7 +203,7 @@ async def test_best_effort_leaves_no_letter(database, pool, admin, account, work
 async def test_a_release_uses_no_attempt_and_frees_the_lane(database, pool, admin, account, worker):
     await make.enqueued(database, account, make.order(lane_id=uuid4()))
     [claimed] = await ledger.claim_lanes(pool, worker, wanted=1)
-    await ledger.close(pool, [ledger.released(claimed, worker_id=worker)])
+    await ledger.close(pool, [closings.released(claimed, worker_id=worker)])
     [again] = await ledger.claim_lanes(pool, worker, wanted=1)
     assert (again.attempt, again.released, again.budget_used, again.lane_epoch) == (2, 1, 1, 2)
 
@@ -214,7 +214,7 @@ async def test_lanes_are_leased_one_command_at_a_time(database, pool, admin, acc
     [one] = await ledger.claim_lanes(pool, worker, wanted=5)
     assert one.id == first
     assert await ledger.claim_lanes(pool, worker, wanted=5) == []
-    await ledger.close(pool, [ledger.failed(one, INVALID, worker_id=worker, jitter=0)])
+    await ledger.close(pool, [closings.failed(one, INVALID, worker_id=worker, jitter=0)])
     [two] = await ledger.claim_lanes(pool, worker, wanted=5)
     assert two.id == second
     attempt = attempt_of(two, worker, database)
@@ -223,9 +223,9 @@ async def test_lanes_are_leased_one_command_at_a_time(database, pool, admin, acc
         attempt.finish(tx)
     [three] = await ledger.claim_lanes(pool, worker, wanted=5)
     assert three.id == third
-    await ledger.close(pool, [ledger.succeeded(three, worker_id=worker)])
+    await ledger.close(pool, [closings.succeeded(three, worker_id=worker)])
     [four] = await ledger.claim_lanes(pool, worker, wanted=5)
-    await ledger.close(pool, [ledger.succeeded(four, worker_id=worker)])
+    await ledger.close(pool, [closings.succeeded(four, worker_id=worker)])
     assert await lane_of(admin) == ("idle", 4, 4, 4, None)
 
 
@@ -234,7 +234,7 @@ async def test_a_lane_waits_for_its_head(database, pool, account, worker):
     await make.enqueued(database, account, make.order(lane_id=lane, profile="delivery"), make.order(lane_id=lane))
     [head] = await ledger.claim_lanes(pool, worker, wanted=5)
     later = Failure(error=ErrorClass.RATE_LIMITED, message="later", retry_after=0.2)
-    await ledger.close(pool, [ledger.failed(head, later, worker_id=worker, jitter=0)])
+    await ledger.close(pool, [closings.failed(head, later, worker_id=worker, jitter=0)])
     assert await ledger.claim_lanes(pool, worker, wanted=5) == []
     [again] = await make.until(lambda: ledger.claim_lanes(pool, worker, wanted=5))
     assert (again.id, again.attempt) == (head.id, 2)
@@ -253,7 +253,7 @@ async def test_canceled_commands_do_not_stall_their_lane(database, pool, admin, 
     await admin.execute("UPDATE runtime_commands SET state = 'canceled' WHERE id = ANY($1)", ids[:2])
     [claimed] = await ledger.claim_lanes(pool, worker, wanted=5)
     assert claimed.id == ids[2]
-    await ledger.close(pool, [ledger.succeeded(claimed, worker_id=worker)])
+    await ledger.close(pool, [closings.succeeded(claimed, worker_id=worker)])
     [last] = await make.enqueued(database, account, make.order(lane_id=lane))
     await admin.execute("UPDATE runtime_commands SET state = 'canceled' WHERE id = $1", last)
     assert await ledger.claim_lanes(pool, worker, wanted=5) == []

@@ -8,7 +8,7 @@ from tests.tasks.webs import brought, edit, move
 
 
 async def sent_by(call) -> int:
-    Counted.sent = []
+    Counted.begin()
     answer = await call
     assert answer.status_code in (200, 201), answer.text
     return len([query for query in Counted.sent if query != AUTHENTICATE])

@@ -24,8 +24,12 @@ NEW = (
     "approvals",
     "approval_votes",
     "approval_delegations",
+    "agent_presence",
 )
-APPEND_ONLY = ("runtime_profiles",)
+APPEND_ONLY = (
+    "runtime_profiles",
+    "runtime_memory_snapshots",
+)
 # What the workers themselves read or write of every account.
 OF_RUNTIME = {
     "runtime_settings": "SELECT",
@@ -52,6 +56,33 @@ DELETABLE = (
     "runtime_dead_letters",
     "runtime_lanes",
 )
+# What is younger than thirty days nobody can take out of the log, and of another account nothing.
+PRUNE_EVENTS = f"""
+CREATE FUNCTION prune_events(before timestamptz, most integer) RETURNS bigint
+LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    WITH oldest AS (
+        SELECT e.seq, e.at FROM public.events e WHERE e.account_id = {TENANT} ORDER BY e.seq LIMIT least(most, 10000)
+    ), gone AS (
+        DELETE FROM public.events e USING oldest o
+        WHERE e.account_id = {TENANT} AND e.seq = o.seq AND o.at < least(before, public.callboard_now() - interval '30 days')
+        RETURNING 1
+    )
+    SELECT count(*) FROM gone
+$$
+"""
+# Both begin with each account; the second sleeps until an agent is seen.
+STANDING = """
+INSERT INTO runtime_schedules (account_id, id, name, command_type, cron, interval_seconds, misfire, jitter_seconds, is_enabled,
+                               is_system, disabled_reason, next_at, fires_at, version, created_by_kind)
+SELECT a.id, gen_random_uuid(), s.name, s.command_type, s.cron, s.interval_seconds, 'run_once', s.jitter_seconds, s.asleep IS NULL,
+       true, s.asleep, s.next_at, s.next_at + random() * s.jitter_seconds * interval '1 s', 1, 'system'
+FROM accounts a CROSS JOIN (VALUES
+    ('retention', 'runtime.retention', '0 3 * * *', NULL::integer, 3600, NULL,
+     (date_trunc('day', callboard_now() AT TIME ZONE 'UTC') + interval '27 h') AT TIME ZONE 'UTC'),
+    ('liveness', 'agents.sweep_liveness', NULL, 30, 0, 'no agent is online', date_trunc('second', callboard_now()) + interval '30 s')
+) AS s (name, command_type, cron, interval_seconds, jitter_seconds, asleep, next_at)
+"""
+KINDS = ("assignment", "mention", "thread_update", "status_change", "response_request", "ready")
 LANE_STATES = "ALTER TABLE runtime_lanes DROP CONSTRAINT runtime_lanes_state_check, ADD CONSTRAINT runtime_lanes_state_check CHECK (state IN ({}))"
 
 
@@ -120,6 +151,7 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("cleared_at IS NULL"),
     )
+    op.create_index("runtime_alerts_newest_idx", "runtime_alerts", ["account_id", "opened_at", "id"], unique=False)
     op.create_table(
         "runtime_breakers",
         sa.Column("account_id", sa.Uuid(), nullable=False),
@@ -142,6 +174,7 @@ def upgrade() -> None:
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_error", sa.String(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("callboard_now()"), nullable=False),
         sa.ForeignKeyConstraint(
             ["account_id"],
@@ -202,7 +235,7 @@ def upgrade() -> None:
             sa.Enum("active", "deleted", name="runtime_memory_state_check", native_enum=False, create_constraint=True, length=40),
             nullable=False,
         ),
-        sa.Column("content", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("content", sa.JSON(), nullable=True),
         sa.Column(
             "author_kind",
             sa.Enum(
@@ -413,6 +446,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("account_id", "from_person_id"),
     )
+    op.create_index("approval_delegations_to_idx", "approval_delegations", ["account_id", "to_person_id"], unique=False)
     op.create_table(
         "approvals",
         sa.Column("account_id", sa.Uuid(), nullable=False),
@@ -469,7 +503,10 @@ def upgrade() -> None:
         sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("quorum BETWEEN 1 AND 10", name="approvals_quorum_check"),
         sa.ForeignKeyConstraint(
-            ["account_id", "command_id"], ["runtime_commands.account_id", "runtime_commands.id"], name="approvals_command_fkey"
+            ["account_id", "command_id"],
+            ["runtime_commands.account_id", "runtime_commands.id"],
+            name="approvals_command_fkey",
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("account_id", "id"),
     )
@@ -481,12 +518,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'pending'"),
     )
     op.create_index("approvals_state_idx", "approvals", ["account_id", "state", "id"], unique=False)
+    op.create_index("approvals_command_idx", "approvals", ["account_id", "command_id"], unique=False)
     op.create_table(
         "approval_votes",
         sa.Column("account_id", sa.Uuid(), nullable=False),
         sa.Column("approval_id", sa.Uuid(), nullable=False),
-        sa.Column("voter_id", sa.Uuid(), nullable=False),
         sa.Column("on_behalf_of_id", sa.Uuid(), nullable=False),
+        sa.Column("voter_id", sa.Uuid(), nullable=False),
         sa.Column(
             "vote",
             sa.Enum("approve", "deny", name="approval_votes_vote_check", native_enum=False, create_constraint=True, length=40),
@@ -495,14 +533,16 @@ def upgrade() -> None:
         sa.Column("note", sa.String(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("callboard_now()"), nullable=False),
         sa.ForeignKeyConstraint(
-            ["account_id", "approval_id"], ["approvals.account_id", "approvals.id"], name="approval_votes_approval_fkey"
+            ["account_id", "approval_id"],
+            ["approvals.account_id", "approvals.id"],
+            name="approval_votes_approval_fkey",
+            ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(
             ["account_id", "on_behalf_of_id"], ["people.account_id", "people.id"], name="approval_votes_voice_fkey"
         ),
         sa.ForeignKeyConstraint(["account_id", "voter_id"], ["people.account_id", "people.id"], name="approval_votes_voter_fkey"),
-        sa.PrimaryKeyConstraint("account_id", "approval_id", "voter_id"),
-        sa.UniqueConstraint("account_id", "approval_id", "on_behalf_of_id", name="approval_votes_voice_key"),
+        sa.PrimaryKeyConstraint("account_id", "approval_id", "on_behalf_of_id"),
     )
     op.add_column("runtime_command_attempts", sa.Column("result_summary", sa.String(), nullable=True))
     op.add_column("runtime_command_attempts", sa.Column("token_usage", postgresql.JSONB(astext_type=sa.Text()), nullable=True))
@@ -514,6 +554,13 @@ def upgrade() -> None:
     op.add_column("runtime_commands", sa.Column("schedule_id", sa.Uuid(), nullable=True))
     op.add_column("runtime_commands", sa.Column("first_started_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("runtime_commands", sa.Column("retention_until", sa.DateTime(timezone=True), nullable=True))
+    op.create_index(
+        "runtime_commands_cause_idx",
+        "runtime_commands",
+        ["account_id", "cause_id"],
+        unique=False,
+        postgresql_where=sa.text("cause_id IS NOT NULL"),
+    )
     op.create_index(
         "runtime_commands_due_idx",
         "runtime_commands",
@@ -545,6 +592,7 @@ def upgrade() -> None:
     )
     op.add_column("runtime_dead_letters", sa.Column("replayed_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("runtime_dead_letters", sa.Column("replayed_by_id", sa.Uuid(), nullable=True))
+    op.add_column("runtime_dead_letters", sa.Column("replay_request_id", sa.String(), nullable=True))
     op.add_column("runtime_dead_letters", sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("runtime_dead_letters", sa.Column("discarded_by_id", sa.Uuid(), nullable=True))
     op.add_column("runtime_dead_letters", sa.Column("discard_reason", sa.String(), nullable=True))
@@ -563,9 +611,47 @@ def upgrade() -> None:
         postgresql_where=sa.text("retention_until IS NOT NULL"),
     )
     op.add_column("runtime_lanes", sa.Column("limit_keys", sa.ARRAY(sa.Text()), nullable=True))
-    op.execute(LANE_STATES.format("'idle', 'ready', 'leased', 'halted'"))
+    op.add_column("runtime_lanes", sa.Column("held_keys", sa.ARRAY(sa.Text()), nullable=True))
+    op.add_column("runtime_lanes", sa.Column("waits_for", sa.String(), nullable=True))
+    op.execute(LANE_STATES.format("'idle', 'ready', 'waiting', 'leased', 'halted'"))
+    op.create_index(
+        "runtime_lanes_account_idx",
+        "runtime_lanes",
+        ["account_id", "ready_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'ready'"),
+    )
+    op.create_index(
+        "runtime_lanes_waiting_idx",
+        "runtime_lanes",
+        ["account_id", "waits_for", "ready_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'waiting'"),
+    )
+    op.create_table(
+        "agent_presence",
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("agent_id", sa.Uuid(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum("online", "offline", name="agent_presence_state_check", native_enum=False, create_constraint=True, length=40),
+            nullable=False,
+        ),
+        sa.Column("seen_at", sa.DateTime(timezone=True), server_default=sa.text("callboard_now()"), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), server_default=sa.text("callboard_now()"), nullable=False),
+        sa.ForeignKeyConstraint(["account_id", "agent_id"], ["agents.account_id", "agents.id"], name="agent_presence_agent_fkey"),
+        sa.PrimaryKeyConstraint("account_id", "agent_id"),
+        postgresql_with={"fillfactor": 50},
+    )
+    op.drop_constraint("notifications_command_fkey", "notifications", type_="foreignkey")
+    _kinds((*KINDS, "presence"))
     op.execute("INSERT INTO runtime_clock (id, mode) VALUES (1, 'system')")
+    # The owner is bound by its own policies, and none of them lets it read.
+    op.execute("ALTER TABLE accounts NO FORCE ROW LEVEL SECURITY")
+    op.execute(STANDING)
+    op.execute("ALTER TABLE accounts FORCE ROW LEVEL SECURITY")
     _wall()
+    _make_pruning()
 
 
 def _wall() -> None:
@@ -584,11 +670,39 @@ def _wall() -> None:
     op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON runtime_metrics TO {RUNTIME}")
 
 
+def _kinds(kinds: tuple[str, ...]) -> None:
+    op.drop_constraint("notifications_type_check", "notifications", type_="check")
+    op.create_check_constraint(
+        "notifications_type_check", "notifications", f"type IN ({', '.join(repr(kind) for kind in kinds)})"
+    )
+
+
+def _make_pruning() -> None:
+    op.execute(f"CREATE POLICY pruning ON events TO {AUTH} USING (account_id = (SELECT {TENANT}))")
+    op.execute(f"GRANT SELECT, DELETE ON events TO {AUTH}")
+    # A new owner needs CREATE for the moment in which it becomes the owner.
+    op.execute(f"GRANT CREATE ON SCHEMA public TO {AUTH}")
+    op.execute(PRUNE_EVENTS)
+    op.execute(f"ALTER FUNCTION prune_events(timestamptz, integer) OWNER TO {AUTH}")
+    op.execute("REVOKE ALL ON FUNCTION prune_events(timestamptz, integer) FROM PUBLIC")
+    op.execute(f"GRANT EXECUTE ON FUNCTION prune_events(timestamptz, integer) TO {APP}")
+    op.execute(f"REVOKE CREATE ON SCHEMA public FROM {AUTH}")
+
+
 def downgrade() -> None:
+    op.execute("DROP FUNCTION prune_events(timestamptz, integer)")
+    op.execute("DROP POLICY pruning ON events")
+    op.execute(f"REVOKE SELECT, DELETE ON events FROM {AUTH}")
+    op.drop_table("agent_presence")
+    _restore_notifications()
     for table in ("runtime_commands", "runtime_command_attempts", "runtime_dead_letters", "runtime_lanes"):
         op.execute(f"REVOKE DELETE ON {table} FROM {APP}")
-    op.execute("UPDATE runtime_lanes SET state = 'ready' WHERE state = 'halted'")
+    op.drop_index("runtime_lanes_waiting_idx", table_name="runtime_lanes", postgresql_where=sa.text("state = 'waiting'"))
+    op.drop_index("runtime_lanes_account_idx", table_name="runtime_lanes", postgresql_where=sa.text("state = 'ready'"))
+    op.execute("UPDATE runtime_lanes SET state = 'ready' WHERE state IN ('halted', 'waiting')")
     op.execute(LANE_STATES.format("'idle', 'ready', 'leased'"))
+    op.drop_column("runtime_lanes", "waits_for")
+    op.drop_column("runtime_lanes", "held_keys")
     op.drop_column("runtime_lanes", "limit_keys")
     op.drop_index(
         "runtime_dead_letters_retention_idx",
@@ -600,6 +714,7 @@ def downgrade() -> None:
     op.drop_column("runtime_dead_letters", "discard_reason")
     op.drop_column("runtime_dead_letters", "discarded_by_id")
     op.drop_column("runtime_dead_letters", "resolved_at")
+    op.drop_column("runtime_dead_letters", "replay_request_id")
     op.drop_column("runtime_dead_letters", "replayed_by_id")
     op.drop_column("runtime_dead_letters", "replayed_at")
     op.drop_index(
@@ -617,6 +732,7 @@ def downgrade() -> None:
         table_name="runtime_commands",
         postgresql_where=sa.text("state IN ('queued', 'retry_scheduled')"),
     )
+    op.drop_index("runtime_commands_cause_idx", table_name="runtime_commands", postgresql_where=sa.text("cause_id IS NOT NULL"))
     op.drop_column("runtime_commands", "retention_until")
     op.drop_column("runtime_commands", "first_started_at")
     op.drop_column("runtime_commands", "schedule_id")
@@ -628,6 +744,7 @@ def downgrade() -> None:
     op.drop_column("runtime_command_attempts", "token_usage")
     op.drop_column("runtime_command_attempts", "result_summary")
     op.drop_table("approval_votes")
+    op.drop_index("approvals_command_idx", table_name="approvals")
     op.drop_index("approvals_state_idx", table_name="approvals")
     op.drop_index("approvals_pending_idx", table_name="approvals", postgresql_where=sa.text("state = 'pending'"))
     op.drop_table("approvals")
@@ -644,7 +761,27 @@ def downgrade() -> None:
     op.drop_table("runtime_limits")
     op.drop_table("runtime_deprecation_uses")
     op.drop_table("runtime_breakers")
+    op.drop_index("runtime_alerts_newest_idx", table_name="runtime_alerts")
     op.drop_index("runtime_alerts_open_idx", table_name="runtime_alerts", postgresql_where=sa.text("cleared_at IS NULL"))
     op.drop_table("runtime_alerts")
     op.drop_table("runtime_metrics")
+    op.execute(
+        "CREATE OR REPLACE FUNCTION callboard_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT transaction_timestamp()'"
+    )
     op.drop_table("runtime_clock")
+
+
+def _restore_notifications() -> None:
+    for table in ("notifications", "runtime_commands"):
+        op.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
+    op.execute(
+        "UPDATE notifications n SET command_id = NULL WHERE NOT EXISTS "
+        "(SELECT FROM runtime_commands c WHERE c.account_id = n.account_id AND c.id = n.command_id)"
+    )
+    op.execute("DELETE FROM notifications WHERE type = 'presence'")
+    _kinds(KINDS)
+    for table in ("notifications", "runtime_commands"):
+        op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+    op.create_foreign_key(
+        "notifications_command_fkey", "notifications", "runtime_commands", ["account_id", "command_id"], ["account_id", "id"]
+    )

@@ -61,7 +61,10 @@ class Pause(SQLModel, table=True):
 
 
 class Breaker(SQLModel, table=True):
-    """What all processes know of a dependency outside; absent means closed. `retry_at` is when one call may probe it."""
+    """What all processes know of a dependency outside; absent means closed. `retry_at` is when one call may probe it.
+
+    `version` counts its changes and is the fence of who probes.
+    """
 
     __tablename__ = "runtime_breakers"
 
@@ -73,6 +76,7 @@ class Breaker(SQLModel, table=True):
     opened_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
     retry_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
     last_error: str | None = None
+    version: int = 1
     updated_at: datetime = Field(sa_column=at_column())
 
 
@@ -121,6 +125,7 @@ class Alert(SQLModel, table=True):
     __tablename__ = "runtime_alerts"
     __table_args__ = (
         Index("runtime_alerts_open_idx", "account_id", "fingerprint", unique=True, postgresql_where=text("cleared_at IS NULL")),
+        Index("runtime_alerts_newest_idx", "account_id", "opened_at", "id"),
     )
 
     account_id: UUID = Field(primary_key=True, foreign_key="accounts.id")

@@ -46,6 +46,7 @@ class Command(SQLModel, table=True):
             "created_at",
             postgresql_where=text("schedule_id IS NOT NULL"),
         ),
+        Index("runtime_commands_cause_idx", "account_id", "cause_id", postgresql_where=text("cause_id IS NOT NULL")),
         # Rows end nearly in the order in which they may go, so a summary of each range of pages is enough.
         Index(
             "runtime_commands_retention_idx",
@@ -128,12 +129,15 @@ class Attempt(SQLModel, table=True):
 class Lane(SQLModel, table=True):
     """Commands of one lane run one at a time and in order; `epoch` fences the holder of its lease.
 
-    Its command starts only while each limit in `limit_keys` has room; a halted lane waits for a verdict on its dead letter.
+    Its command starts only while each limit in `limit_keys` has room, and then holds a slot of each in `held_keys`. A waiting
+    lane waits for the limit or the pause in `waits_for`, a halted one for the verdict on its dead letter.
     """
 
     __tablename__ = "runtime_lanes"
     __table_args__ = (
         Index("runtime_lanes_ready_idx", "ready_at", "account_id", "id", postgresql_where=text("state = 'ready'")),
+        Index("runtime_lanes_account_idx", "account_id", "ready_at", postgresql_where=text("state = 'ready'")),
+        Index("runtime_lanes_waiting_idx", "account_id", "waits_for", "ready_at", postgresql_where=text("state = 'waiting'")),
         Index("runtime_lanes_worker_idx", "worker_id", postgresql_where=text("state = 'leased'")),
         {"postgresql_with": {"fillfactor": 70}},
     )
@@ -147,6 +151,8 @@ class Lane(SQLModel, table=True):
     epoch: int = Field(default=0, sa_type=BigInteger)
     worker_id: UUID | None = None
     limit_keys: list[str] | None = Field(default=None, sa_type=ARRAY(Text))
+    held_keys: list[str] | None = Field(default=None, sa_type=ARRAY(Text))
+    waits_for: str | None = None
 
 
 class Limit(SQLModel, table=True):
@@ -203,6 +209,7 @@ class DeadLetter(SQLModel, table=True):
     created_at: datetime = Field(sa_column=at_column())
     replayed_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
     replayed_by_id: UUID | None = None
+    replay_request_id: str | None = None
     resolved_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
     discarded_by_id: UUID | None = None
     discard_reason: str | None = None

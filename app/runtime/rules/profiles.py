@@ -24,6 +24,7 @@ _ALL = (
         total=120,
         retry_on=PASSING,
         dead_letter=False,
+        replays=False,
         retention_days=7,
     ),
     Profile(
@@ -69,21 +70,32 @@ def verdict(  # noqa: PLR0913
     retry_after: float | None,
     waited: int,
     jitter: float,
+    elapsed: float = 0.0,
 ) -> Verdict:
-    """What follows a failed attempt; `budget_used` and `lost` count it, `waited` does not, `jitter` is in [0, 1)."""
+    """What follows a failed attempt; `budget_used` and `lost` count it, `waited` does not, `jitter` is in [0, 1).
+
+    `elapsed` is the seconds since the first attempt began; a retry that would come after the profile's total does not.
+    """
     end = GiveUp(CommandState.DEAD_LETTERED if profile.dead_letter else CommandState.FAILED_TERMINAL)
     if expired or error in NEVER_RETRIED:
         return end
+    retry = _retry(profile, error, budget_used, lost, retry_after, waited, jitter)
+    return end if retry is None or elapsed + retry.delay > profile.total else retry
+
+
+def _retry(  # noqa: PLR0913, PLR0917
+    profile: Profile, error: ErrorClass, budget_used: int, lost: int, retry_after: float | None, waited: int, jitter: float
+) -> RetryAt | None:
     if error in profile.waits_on:
         longest = profile.cap * LONGEST_WAIT_IN_CAPS
         return RetryAt(_delay(profile, number=waited, retry_after=retry_after, longest=longest, jitter=jitter), counts=False)
     if error not in profile.retry_on:
-        return end
+        return None
     if error is ErrorClass.WORKER_LOST:
         # The worker's death is rarely the command's doing, so the command does not wait for it.
-        return RetryAt(0.0, counts=False) if lost <= MOST_LOST else end
+        return RetryAt(0.0, counts=False) if lost <= MOST_LOST else None
     if budget_used >= profile.attempts:
-        return end
+        return None
     delay = _delay(profile, number=budget_used - 1, retry_after=retry_after, longest=profile.cap, jitter=jitter)
     return RetryAt(delay, counts=True)
 

@@ -1,0 +1,28 @@
+"""Durable work of the agents' room: noticing who fell silent."""
+
+import msgspec
+
+from app.agents import liveness
+from app.runtime.handlers import Attempt
+from app.runtime.taxonomy import command
+from app.runtime.types import Idempotency, Queue
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    pass
+
+
+@command(
+    liveness.SWEEP,
+    payload=Nothing,
+    owner="agents",
+    idempotency=Idempotency.TICK,
+    profile="best_effort",
+    queue=Queue.TICKS,
+    started_by=("schedule",),
+    is_submittable=True,
+)
+async def sweep_liveness(attempt: Attempt) -> None:
+    """Take agents offline that gave no sign of life for too long."""
+    async with attempt.transaction() as tx:
+        attempt.finish(tx, {"offline": await liveness.sweep(tx)})

@@ -1,0 +1,54 @@
+"""Schedules of the board's own: made with each account, and asleep while there is nothing to do for them."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from app.kernel.ids import new_id
+from app.kernel.transaction import Transaction
+from app.kernel.types import ActorKind
+from app.kernel.wake import CONTROL
+from app.runtime import timing
+from app.runtime.queries import schedules as queries
+from app.runtime.rules.schedules import Timing
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """A schedule that each account has; `asleep` is why it begins disabled."""
+
+    name: str
+    command_type: str
+    times: Timing
+    asleep: str | None = None
+
+
+def add(tx: Transaction, standing: Standing, *, now: datetime) -> None:
+    """Give a new account its schedule."""
+    schedule_id = new_id()
+    row: dict[str, Any] = msgspec.structs.asdict(standing.times)
+    row |= timing.from_now(standing.times, now=now, anchor=timing.whole(now))
+    row |= {"id": schedule_id, "name": standing.name, "command_type": standing.command_type, "payload": {}}
+    row |= {"is_enabled": standing.asleep is None, "disabled_reason": standing.asleep, "is_dry_run": False, "is_system": True}
+    tx.put(queries.INSERT, row | {"created_by_kind": ActorKind.SYSTEM, "created_by_id": None})
+
+
+async def rouse(tx: Transaction, standing: Standing) -> bool:
+    """Enable it if it is asleep; what a person disabled stays so."""
+    row = await tx.row(queries.SYSTEM_SCHEDULE_LOCKED, tx.account_id, standing.name)
+    if row is None or row["is_enabled"] or row["disabled_reason"] != standing.asleep:
+        return False
+    times = timing.from_now(timing.of(row), now=row["now"], anchor=row["next_at"])
+    tx.put(queries.SWITCH, {"id": row["id"], "is_enabled": True, "disabled_reason": None, "steps": 0, **times})
+    tx.wake(CONTROL, tx.account_id)
+    return True
+
+
+async def lull(tx: Transaction, standing: Standing, *, unless: str) -> bool:
+    """Put it to sleep until there is something to do for it, `unless` this question about the account is answered yes."""
+    row = await tx.row(queries.SYSTEM_SCHEDULE_LOCKED, tx.account_id, standing.name)
+    # Asked when the schedule is locked: whoever rouses it is seen here, or waits and then finds it asleep.
+    if row is None or not row["is_enabled"] or await tx.value(unless, tx.account_id):
+        return False
+    tx.put(queries.SWITCH, {"id": row["id"], "is_enabled": False, "disabled_reason": standing.asleep, "steps": 0})
+    return True
