@@ -59,9 +59,10 @@ async def _loads(pool: Any) -> tuple[list[Any], list[Any], list[Any]]:
 def _picture(loads: tuple[list[Any], list[Any], list[Any]], before: Counters, now: Counters) -> Group:
     depths, letters, workers = loads
     dead = sum(row["many"] for row in letters if row["state"] == "open")
+    busy, slots = (sum(row[name] for row in workers) for name in ("running", "slots"))
     head = Text.assemble(
         ("Callboard runtime  ", "bold"),
-        f"{len(workers)} workers, {sum(row['running'] for row in workers)} of {sum(row['slots'] for row in workers)} slots busy, ",
+        f"{len(workers)} workers, {busy} of {slots} slots busy, ",
         (f"{dead} dead letters", "bold red" if dead else "dim"),
     )
     return Group(head, _queues(depths), _rates(before, now), _workers(workers))

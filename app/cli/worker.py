@@ -36,10 +36,10 @@ async def _run(settings: Settings) -> None:
     except asyncio.CancelledError:
         if not stop.is_set():
             raise
-    await _leave_behind()
+    await leave_behind()
 
 
-async def _leave_behind() -> None:
+async def leave_behind() -> None:
     """End the process at once if a handler does not let itself be ended; its command was given back."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:

@@ -91,10 +91,15 @@ class Streams:
         try:
             async with database.transaction(account_id, origin=origin) as tx:
                 # From here on it may miss what commits now: who is woken by that asks anew.
-                del self._asked[key]
+                self._close(key)
                 return await reading.stretch(tx, wanted, position=position)
         finally:
-            self._asked.pop(key, None)
+            self._close(key)
+
+    def _close(self, key: Key) -> None:
+        """Let nobody join this read any more; a later one may stand in its place by now."""
+        if self._asked.get(key) is asyncio.current_task():
+            del self._asked[key]
 
     def _heard(self, channel: str, subjects: frozenset[str]) -> None:
         if channel not in (BOARD, IDENTITY):

@@ -27,6 +27,7 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The end of one attempt; its first four fields are the fence, `lost`, `released` and `waited` are added to the command's.
 
     With a letter may come an alert; what `halts` its lane lets nothing pass, and only what `replays` may be replayed.
+    One that `is_plain` is a success with nothing to say, outside of lanes and replays.
     """
 
     account_id: UUID
@@ -55,6 +56,7 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cost_usd: Decimal | None = None
     executor: str | None = None
     is_of_lane: bool = False
+    is_plain: bool = False
 
     @property
     def may_make_due(self) -> bool:
@@ -99,7 +101,8 @@ class Lost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def succeeded(claim: Claim, *, worker_id: UUID, profile: Profile | None = None, spending: Spending | None = None) -> Closing:
-    return _closing(claim, worker_id, CommandState.SUCCEEDED, "succeeded", profile, **_spent(spending))
+    is_plain = spending is None and claim.lane_id is None and not claim.spent
+    return _closing(claim, worker_id, CommandState.SUCCEEDED, "succeeded", profile, is_plain=is_plain, **_spent(spending))
 
 
 def released(claim: Claim, *, worker_id: UUID, profile: Profile | None = None, spending: Spending | None = None) -> Closing:

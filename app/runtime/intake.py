@@ -1,6 +1,6 @@
 """Which commands a worker claims next: lanes and priority classes share its free slots, and accounts take turns."""
 
-from collections import Counter
+from collections import defaultdict
 from typing import Any
 from uuid import UUID
 
@@ -10,12 +10,30 @@ from app.runtime.queries import ledger as queries
 from app.runtime.rules.sharing import PRIORITY_WEIGHTS, share_of_lanes, shares
 from app.runtime.types import Claim
 
+# Claims between two that take turns: with others waiting, and with nobody else there.
+SHORT_WAIT, LONG_WAIT = 1, 4
+
+
+class Turns:
+    """When a claim is to take from accounts in turn."""
+
+    def __init__(self) -> None:
+        self._wait = SHORT_WAIT
+
+    def is_next(self) -> bool:
+        self._wait -= 1
+        return self._wait < 0
+
+    def took(self, accounts: int) -> None:
+        """A claim took from so many accounts; a lone one is not worth the look each time."""
+        self._wait = SHORT_WAIT if accounts > 1 else LONG_WAIT
+
 
 class Intake:
     """Remembers where the last claim found all it asked for, so that the idle ask once and the busy ask there.
 
     Where there is more than a claim takes, every other one takes from accounts in turn, so that a long queue of one account
-    holds up no other.
+    holds up no other; while there is one account alone, every fifth one looks.
     """
 
     def __init__(self, pool: Any, worker_id: UUID) -> None:
@@ -24,11 +42,10 @@ class Intake:
         self._turn = 0
         self._active: frozenset[int] = frozenset()
         self._full: frozenset[int] = frozenset()
-        self._claims_of: Counter[int] = Counter()
+        self._turns: defaultdict[object, Turns] = defaultdict(Turns)
         self._after: dict[int, UUID] = {}
         self._are_lanes_active = False
         self._are_lanes_full = False
-        self._claims_of_lanes = 0
         self._after_lanes = NOBODY
 
     @property
@@ -51,28 +68,34 @@ class Intake:
         return self.may_have_more
 
     async def _claim_lanes(self, wanted: int) -> list[Claim]:
-        self._claims_of_lanes += self._are_lanes_full
-        if self._are_lanes_full and self._claims_of_lanes % 2 == 0:
+        turns = self._turns["lanes"]
+        if self._are_lanes_full and turns.is_next():
             haul = await ledger.lease_lanes(self._pool, self._id, wanted=wanted, after=self._after_lanes)
             self._after_lanes = haul.last or NOBODY
-            return haul.claims
+            turns.took(haul.accounts)
+            if haul.accounts > 1:
+                return haul.claims
         haul = await ledger.lease_lanes(self._pool, self._id, wanted=wanted)
         self._are_lanes_active = self._are_lanes_full = haul.moved == wanted
         return haul.claims
 
     async def _claim_commands(self, free: int) -> list[Claim]:
         wanted = shares(free, active=self._active, turn=self._turn)
-        full = {prio for prio in self._full if wanted[prio]}
-        self._claims_of.update(full)
-        in_turn = {prio: wanted[prio] for prio in sorted(full) if self._claims_of[prio] % 2 == 0}
-        rest = {prio: most for prio, most in wanted.items() if prio not in in_turn}
-        claims = await self._claim_in_turn(in_turn) if in_turn else []
-        return claims + (await self._claim_longest_due(rest) if any(rest.values()) else [])
+        full = sorted(prio for prio in self._full if wanted[prio])
+        in_turn = {prio: wanted[prio] for prio in full if self._turns[prio].is_next()}
+        claims, served = await self._claim_in_turn(in_turn) if in_turn else ([], set[int]())
+        rest = {prio: most for prio, most in wanted.items() if prio not in served}
+        # The quiet classes alone are not worth a second statement; the next claim looks there.
+        is_worth_it = any(rest[prio] for prio in (self._active - served if served else wanted))
+        return claims + (await self._claim_longest_due(rest) if is_worth_it else [])
 
-    async def _claim_in_turn(self, wanted: dict[int, int]) -> list[Claim]:
+    async def _claim_in_turn(self, wanted: dict[int, int]) -> tuple[list[Claim], set[int]]:
+        """Claims, and the classes that have had their turn."""
         haul = await ledger.claim_in_turn(self._pool, self._id, wanted=wanted, after=self._after)
         self._after |= haul.last
-        return [claim for claim, _ in haul.claims]
+        for prio in wanted:
+            self._turns[prio].took(haul.accounts.get(prio, 0))
+        return [claim for claim, _ in haul.claims], {prio for prio, accounts in haul.accounts.items() if accounts > 1}
 
     async def _claim_longest_due(self, wanted: dict[int, int]) -> list[Claim]:
         haul = await ledger.claim_some(self._pool, self._id, wanted=wanted)

@@ -53,9 +53,7 @@ async def claims(local: LocalServer, engines: list[Engine], rivals: str | None) 
             first = first or spent
             row.append(f"{spent:.2f} ({spent / first:.2f})")
         rows.append(row)
-    for engine in engines:
-        if not engine.is_ours and engine is not BARE:
-            rows.append(await _rival(local, engine, rivals))
+    rows += [await _rival(local, engine, rivals) for engine in engines if engine not in (BARE, OURS)]
     names = ["backlog", *[name for name, *_ in CASES]]
     return table("A backlog of a million", names, rows, "In brackets: as a ratio to 2,000 ready.")
 

@@ -53,6 +53,6 @@ async def _sizes(at: Place) -> list[str]:
         await connection.close()
 
 
-NOTE = """Bloat is bounded by three things: the indexes that claims read hold only what waits or runs, so autovacuum keeps them small
-however much is done; rows are updated twice in their life, with room left for it in their page (fillfactor 70); and retention
-deletes what has ended after its days, in batches, found by a BRIN index of a few pages."""
+NOTE = """Bloat is bounded by three things: the indexes that claims read hold only what waits or runs, and autovacuum is told to
+keep up with them however much is done; rows are updated twice in their life, with room left for it in their page (fillfactor 70);
+and retention deletes what has ended after its days, in batches, found by a BRIN index of a few pages."""

@@ -13,9 +13,10 @@ from app.kernel.server import LocalServer
 
 HEAD = """# Numbers of the durable runtime
 
-Written by `python -m bench.runtime`; every figure comes from one run on {machine}. Ratios are what to compare: workers,
-feeders and database share the cores. *Bare* is a `FOR UPDATE SKIP LOCKED` loop with attempt rows on asyncpg: no events, no fence, no
-idempotency key, no policies, no limits. The others do the same no-op work with their documented best settings."""
+Written by `python -m bench.runtime`; every figure comes from one run on {machine}.
+Ratios are what to compare: workers, feeders and database share the cores. *Bare* is a `FOR UPDATE SKIP LOCKED` loop with
+attempt rows on asyncpg: no events, no fence, no idempotency key, no policies, no limits. The others do the same no-op work with
+their documented best settings."""
 
 
 async def machine(local: LocalServer) -> str:

@@ -3,13 +3,16 @@
 import asyncio
 import random
 from contextlib import AsyncExitStack, asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from app.events import queries, reading
 from app.events import service as events
 from app.events.pulses import Pulses
-from app.events.streaming import Limits
+from app.events.streaming import Limits, Streams
+from app.events.types import Wanted
 from app.kernel.ids import new_id
 from tests import make
 from tests.events.listening import happen, listening
@@ -206,6 +209,30 @@ async def test_many_who_ask_for_the_same_are_answered_by_few_reads(board, monkey
             await one.until(1)
     assert reads < 20
     assert len({tuple(one.seqs) for one in crowd}) == 1
+
+
+async def test_who_asks_while_a_read_runs_is_answered_by_a_later_one(urls, database, account, monkeypatch):
+    real, begun, gate = reading.stretch, asyncio.Event(), asyncio.Event()
+
+    async def gated(tx, wanted, *, position):
+        found = await real(tx, wanted, position=position)
+        begun.set()
+        await gate.wait()
+        return found
+
+    monkeypatch.setattr(reading, "stretch", gated)
+    who: Any = SimpleNamespace(principal=SimpleNamespace(account_id=account), origin=make.ORIGIN, wanted=Wanted())
+    # With one connection the later read begins only when the earlier one has ended.
+    async with make.opened(urls[1], subscribers={}, size=1) as narrow:
+        streams = Streams(Pulses(narrow.runtime), wakes=narrow.wakes)
+        early = asyncio.create_task(streams.stretch(narrow, who, position=0))
+        await begun.wait()
+        await happen(database, account)
+        late = [asyncio.create_task(streams.stretch(narrow, who, position=0)) for _ in range(3)]
+        await asyncio.sleep(0)
+        gate.set()
+        assert [one.position for one in await asyncio.gather(early, *late)] == [0, 1, 1, 1]
+    assert streams._asked == {}
 
 
 async def test_what_happens_while_nobody_listens_is_read_after_the_reconnect(board, admin):

@@ -356,3 +356,35 @@ async def test_agents_that_wake_each_other_do_not_deadlock(database, pool, admin
         await asyncio.gather(*[wake_the_others(each) for each in claims])
     assert await admin.fetchval("SELECT count(*) FROM runtime_commands WHERE state <> 'succeeded'") == 0
     assert await admin.fetchval("SELECT bool_and(state = 'idle' AND done_seq = last_seq) FROM runtime_lanes")
+
+
+async def test_a_plain_success_is_fenced_by_attempt_and_by_worker(database, pool, admin, account, worker, a_worker):
+    first, second = await make.enqueued(database, account, make.order(), make.order())
+    stale = await claim(pool, worker)
+    await ledger.close(pool, [closings.released(each, worker_id=worker) for each in stale])
+    held = {each.id: each for each in await claim(pool, worker)}
+    assert {each.attempt for each in held.values()} == {2}
+    assert await ledger.close(pool, [closings.succeeded(each, worker_id=worker) for each in stale]) == set()
+    stranger = await a_worker()
+    assert await ledger.close(pool, [closings.succeeded(held[first], worker_id=stranger)]) == set()
+    assert (await state_of(admin, first))["state"] == "running"
+    assert await ledger.close(pool, [closings.succeeded(held[second], worker_id=worker)]) == {(account, second)}
+
+
+async def test_plain_and_other_ends_are_saved_together(database, pool, admin, account, worker):
+    await make.enqueued(database, account, *[make.order() for _ in range(3)])
+    [plain, failing, telling] = await claim(pool, worker)
+    spending = closings.Spending(summary="said something")
+    batch = [
+        closings.succeeded(plain, worker_id=worker),
+        closings.failed(failing, INVALID, worker_id=worker, jitter=0),
+        closings.succeeded(telling, worker_id=worker, spending=spending),
+    ]
+    assert [one.is_plain for one in batch] == [True, False, False]
+    assert await ledger.close(pool, batch) == {(account, one.id) for one in batch}
+    states = await admin.fetch("SELECT state FROM runtime_commands ORDER BY state")
+    assert [row["state"] for row in states] == ["dead_lettered", "succeeded", "succeeded"]
+    open_attempts = "SELECT count(*) FROM runtime_command_attempts WHERE completed_at IS NULL"
+    assert await admin.fetchval(open_attempts) == 0
+    kept = "SELECT count(*) FROM runtime_commands WHERE retention_until > now() AND finished_at IS NOT NULL"
+    assert await admin.fetchval(kept) == 3

@@ -83,6 +83,16 @@ FROM accounts a CROSS JOIN (VALUES
 ) AS s (name, command_type, cron, interval_seconds, jitter_seconds, asleep, next_at)
 """
 KINDS = ("assignment", "mention", "thread_update", "status_change", "response_request", "ready")
+# Queues turn over many times their size: their dead rows are taken away early, and attempts are updated in their page.
+VACUUMED = "autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0"
+STORAGE = {
+    "runtime_commands": VACUUMED,
+    "runtime_command_attempts": f"fillfactor = 70, {VACUUMED}",
+    "runtime_lanes": VACUUMED,
+    "runtime_limits": VACUUMED,
+    "event_counters": VACUUMED,
+    "event_batches": VACUUMED,
+}
 LANE_STATES = "ALTER TABLE runtime_lanes DROP CONSTRAINT runtime_lanes_state_check, ADD CONSTRAINT runtime_lanes_state_check CHECK (state IN ({}))"
 
 
@@ -613,6 +623,8 @@ def upgrade() -> None:
     op.add_column("runtime_lanes", sa.Column("limit_keys", sa.ARRAY(sa.Text()), nullable=True))
     op.add_column("runtime_lanes", sa.Column("held_keys", sa.ARRAY(sa.Text()), nullable=True))
     op.add_column("runtime_lanes", sa.Column("waits_for", sa.String(), nullable=True))
+    for table, options in STORAGE.items():
+        op.execute(f"ALTER TABLE {table} SET ({options})")
     op.execute(LANE_STATES.format("'idle', 'ready', 'waiting', 'leased', 'halted'"))
     op.create_index(
         "runtime_lanes_account_idx",
@@ -690,6 +702,9 @@ def _make_pruning() -> None:
 
 
 def downgrade() -> None:
+    for table in ("runtime_commands", "runtime_command_attempts", "runtime_lanes", "event_counters", "event_batches"):
+        op.execute(f"ALTER TABLE {table} RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_cost_delay)")
+    op.execute("ALTER TABLE runtime_command_attempts RESET (fillfactor)")
     op.execute("DROP FUNCTION prune_events(timestamptz, integer)")
     op.execute("DROP POLICY pruning ON events")
     op.execute(f"REVOKE SELECT, DELETE ON events FROM {AUTH}")

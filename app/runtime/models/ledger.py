@@ -109,6 +109,7 @@ class Attempt(SQLModel, table=True):
     """Written in the statement that claims its command, which is all that a foreign key would check."""
 
     __tablename__ = "runtime_command_attempts"
+    __table_args__ = ({"postgresql_with": {"fillfactor": 70}},)
 
     account_id: UUID = Field(primary_key=True)
     command_id: UUID = Field(primary_key=True)

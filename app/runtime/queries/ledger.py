@@ -52,7 +52,8 @@ CLAIM = f"""WITH picked AS (
     ) c WHERE {_IS_REGISTERED}
 ), {_START}, {TELL} SELECT {_CLAIM_FIELDS} FROM claimed"""
 
-# Steps from one account with something to the next, and from the last to the first; `{source}` says where it looks.
+# Steps from one account with something to the next, and from the last to the first; `{source}` says where it looks. An account
+# that is there alone gives nothing: it needs no turn.
 _NEXT = """SELECT coalesce(
             (SELECT account_id {source} AND account_id > {after} ORDER BY {order} LIMIT 1),
             (SELECT account_id {source} AND account_id >= '00000000-0000-0000-0000-000000000000' ORDER BY {order} LIMIT 1)
@@ -62,9 +63,12 @@ _TURN = """turn AS (
     FROM asked k CROSS JOIN LATERAL ({start} OFFSET 0) n WHERE n.account_id IS NOT NULL
     UNION ALL
     SELECT t.prio, t.many, n.account_id, t.first, t.nth + 1 FROM turn t CROSS JOIN LATERAL ({step} OFFSET 0) n
-    WHERE t.nth < least(t.many, 32) AND n.account_id <> t.first
+    WHERE t.nth < least(greatest(t.many, 2), 32) AND n.account_id <> t.first
 ), shared AS (
-    SELECT prio, account_id, nth, many / (count(*) OVER (PARTITION BY prio))::int AS share FROM turn
+    SELECT prio, account_id, nth, accounts, greatest(many / accounts, 1) AS share
+    FROM (SELECT *, (count(*) OVER (PARTITION BY prio))::int AS accounts FROM turn) t WHERE nth <= many
+), served AS (
+    SELECT prio, account_id, share FROM shared WHERE accounts > 1
 )"""
 
 
@@ -79,7 +83,7 @@ CLAIM_IN_TURN = f"""WITH RECURSIVE asked AS (
     SELECT prio, many, after FROM unnest($3::smallint[], $4::int[], $5::uuid[]) AS k (prio, many, after)
 ), {_turn(f"FROM runtime_commands WHERE {CLAIMABLE}", "account_id, queue, run_at")}, picked AS (
     SELECT c.account_id, c.id, NULL::bigint AS lane_epoch, {_PAUSE} AS held_by
-    FROM shared t CROSS JOIN LATERAL (
+    FROM served t CROSS JOIN LATERAL (
         SELECT d.account_id, d.id, d.queue, d.type FROM (
             SELECT f.id FROM unnest('{{control,inbound,outbound,ticks}}'::text[]) AS q (queue) CROSS JOIN LATERAL (
                 SELECT id, prio, lane_id FROM runtime_commands
@@ -90,8 +94,8 @@ CLAIM_IN_TURN = f"""WITH RECURSIVE asked AS (
         WHERE d.{CLAIMABLE} AND d.run_at <= callboard_now() FOR UPDATE OF d SKIP LOCKED
     ) c WHERE {_IS_REGISTERED}
 ), {_START}, {TELL}
-SELECT c.*, t.prio AS of_prio, t.account_id AS last_account
-FROM (SELECT DISTINCT ON (prio) prio, account_id FROM turn ORDER BY prio, nth DESC) t
+SELECT c.*, t.prio AS of_prio, t.account_id AS last_account, t.accounts
+FROM (SELECT DISTINCT ON (prio) prio, account_id, accounts FROM shared ORDER BY prio, nth DESC) t
 LEFT JOIN (SELECT {_CLAIM_FIELDS} FROM claimed) c ON c.prio = t.prio"""
 
 # `h` tells of the statement's snapshot even if the lane's row is newer: a command beyond `h.seen` may have come since. The head
@@ -151,27 +155,29 @@ _LEASE = f"""settled AS (
         GROUP BY p.account_id, s.key
     ) p WHERE r.account_id = p.account_id AND r.key = p.key
 ), {_START}, {TELL}
-SELECT c.*, n.moved, n.last_account FROM (
-    SELECT (SELECT count(*) FROM settled) + (SELECT count(*) FROM heads) AS moved, {{last}} AS last_account
+SELECT c.*, n.moved, n.last_account, n.accounts FROM (
+    SELECT (SELECT count(*) FROM settled) + (SELECT count(*) FROM heads) AS moved, {{last}}
 ) n LEFT JOIN (SELECT {_CLAIM_FIELDS} FROM claimed) c ON true"""
 
 # $1 worker, $2 ids for the events, $3 how many lanes; how many were moved, leased or not, is answered in any case.
 CLAIM_LANES = f"""WITH looked AS (
     {_LOOK.format(lanes="runtime_lanes l")} ORDER BY l.ready_at LIMIT $3 FOR UPDATE OF l SKIP LOCKED
-), {_LEASE.format(last="NULL::uuid")}"""
+), {_LEASE.format(last="NULL::uuid AS last_account, 0 AS accounts")}"""
 
+_LAST_LOOKED_AT = """(SELECT account_id FROM shared ORDER BY nth DESC LIMIT 1) AS last_account,
+           (SELECT max(accounts) FROM shared) AS accounts"""
 # $4 the account after which to begin.
 CLAIM_LANES_IN_TURN = f"""WITH RECURSIVE asked AS (
     SELECT 0 AS prio, $3::int AS many, $4::uuid AS after
 ), {_turn("FROM runtime_lanes WHERE state = 'ready'", "account_id, ready_at")}, near AS (
-    SELECT n.account_id, n.id FROM shared t CROSS JOIN LATERAL (
+    SELECT n.account_id, n.id FROM served t CROSS JOIN LATERAL (
         SELECT account_id, id FROM runtime_lanes
         WHERE account_id = t.account_id AND state = 'ready' AND ready_at <= callboard_now() ORDER BY ready_at LIMIT t.share
     ) n
 ), looked AS (
     {_LOOK.format(lanes="near n JOIN runtime_lanes l ON l.account_id = n.account_id AND l.id = n.id")}
     FOR UPDATE OF l SKIP LOCKED
-), {_LEASE.format(last="(SELECT account_id FROM turn ORDER BY nth DESC LIMIT 1)")}"""
+), {_LEASE.format(last=_LAST_LOOKED_AT)}"""
 
 WHERE_IS_WORK = f"""
 SELECT EXISTS (SELECT FROM runtime_lanes WHERE state = 'ready' AND ready_at <= callboard_now()) AS is_in_lanes,

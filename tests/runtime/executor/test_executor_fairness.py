@@ -6,7 +6,7 @@ from app.runtime import ledger
 from app.runtime.intake import Intake
 from tests import make
 
-MANY, SLOTS, FEW = 20_000, 50, 6
+MANY, SLOTS, FEW = 20_000, 50, 8
 
 
 async def claims_until(intake, wanted):
@@ -81,6 +81,25 @@ async def test_a_turn_finds_nothing_where_nothing_is(desk):
 
 async def test_what_is_deferred_or_in_a_lane_is_not_claimed_in_turn(desk):
     await desk.enqueue(make.order(delay_seconds=60), make.order(lane_id=uuid4()), make.order(prio=1))
+    await desk.enqueue(make.order(delay_seconds=60), account=await make.account(desk.admin))
     haul = await ledger.claim_in_turn(desk.pool, desk.worker, wanted={2: 5}, after={})
-    assert haul.claims == []
-    assert haul.last == {2: desk.account}
+    assert (haul.claims, haul.accounts) == ([], {2: 2})
+
+
+async def test_an_account_that_is_there_alone_needs_no_turn(desk):
+    await desk.backlog(20)
+    haul = await ledger.claim_in_turn(desk.pool, desk.worker, wanted={2: 5}, after={})
+    assert (haul.claims, haul.accounts) == ([], {2: 1})
+
+
+async def test_accounts_take_turns_for_a_single_slot_too(desk):
+    accounts = [await make.account(desk.admin) for _ in range(3)]
+    for account in accounts:
+        await desk.backlog(20, account=account)
+    after: dict[int, UUID] = {}
+    seen: list[UUID] = []
+    for _ in range(6):
+        haul = await ledger.claim_in_turn(desk.pool, desk.worker, wanted={2: 1}, after=after)
+        after = haul.last
+        seen += [claim.account_id for claim, _ in haul.claims]
+    assert [seen.count(account) for account in accounts] == [2, 2, 2]

@@ -1,10 +1,12 @@
 """A handler that takes too long is cut short; one that does not let itself be cut is left behind, unable to write."""
 
 import asyncio
+import sys
 from dataclasses import replace
 
 import pytest
 
+from app.kernel import settings
 from app.kernel.errors import Fenced
 from app.runtime import ledger, life, running
 from app.runtime.rules.profiles import profile_of
@@ -187,3 +189,32 @@ async def test_a_worker_counts_what_it_does(admin, database, account, at_work):
     assert counts.outcomes == {(*kind, "succeeded", ""): 2, (*failing, "failed", "internal"): 1}
     assert (counts.late[kind].count, counts.ran[kind].count, counts.fenced) == (2, 2, 0)
     assert counts.empty_claims > 0
+
+
+STUBBORN = """
+import asyncio
+from app.cli.worker import leave_behind
+
+async def stubborn():
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
+
+async def main():
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    await leave_behind()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_stubborn_handler_does_not_keep_the_process_alive():
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", STUBBORN, cwd=settings.ROOT)
+    try:
+        assert await asyncio.wait_for(process.wait(), 20) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
