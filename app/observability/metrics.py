@@ -10,7 +10,8 @@ from prometheus_client.registry import Collector
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# The framework says the charset of text.
+CONTENT_TYPE = "text/plain; version=0.0.4"
 # Gauges end with their process; everything else keeps what a process counted when it is gone.
 PASSING = frozenset({"gauge", "info", "stateset"})
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)

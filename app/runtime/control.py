@@ -144,9 +144,19 @@ async def _done(tx: Transaction, who: Principal, row: Any, *, to: CommandState, 
         tx.wake(WORK, EVERYTHING)
     if to is CommandState.CANCELED:
         await letters.canceled(tx, who, row["id"], reason=reason)
+        _follow(tx, row)
         await tx.tell(CommandEnded(command_id=row["id"], actor=who, reason=reason or ""))
     await tx.flush()
     return await reading.one(tx, row["id"])
+
+
+def _follow(tx: Transaction, row: Any) -> None:
+    """Enqueue what the command names for the case that it is given up, as its worker would have."""
+    payload = msgspec.json.decode(row["payload"])
+    if wanted := payload.get("on_give_up"):
+        given_up = {"payload": payload, "error_class": "canceled", "attempts": row["attempt_count"], "is_expired": False}
+        key = f"{row['id']}:{row['attempt_count']}"
+        service.enqueue(tx, Order(type=wanted, idempotency_key=key, payload=given_up), actor=None, cause_id=row["id"])
 
 
 def _record(tx: Transaction, who: Principal, row: Any, kind: str, *, state: CommandState, reason: str | None) -> None:

@@ -170,3 +170,16 @@ async def test_a_bulk_replay_reopens_every_notification(board, gateway, admin):
     assert await admin.fetchval("SELECT count(*) FROM notifications WHERE recipient_kind = 'agent' AND state = 'delivered'") == 5
     for task in tasks:
         assert [message["content"] for message in await thread(board, task["id"])] == ["Now I can."]
+
+
+async def test_a_delivery_that_an_operator_cancels_ends_its_notification(board, gateway, admin):
+    await board.task()
+    sent = await admin.fetchrow(SENT)
+    answer = await board.person.post(f"/api/v1/admin/runtime/commands/{sent['id']}/cancel", json={"reason": "the agent is gone"})
+    assert (answer.status_code, answer.json()["status"]) == (200, "canceled")
+    async with gateways.working(board.settings):
+        await make.until(finds(admin, HAS_GIVEN_UP, table="runtime_commands"))
+    told = await admin.fetchrow(TOLD)
+    assert (told["state"], told["reason"], told["ended_at"] is None) == ("dead", "canceled", False)
+    assert await admin.fetchval("SELECT state = 'idle' FROM runtime_lanes")
+    assert gateway.asked == []

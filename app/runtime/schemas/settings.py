@@ -11,7 +11,7 @@ from app.kernel.wire import Body, View
 from app.runtime.types import PauseKind, SettingKind
 
 Reason = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"\S")]
-Version = Annotated[int, Meta(ge=0)]
+Version = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
 class SettingChange(Body):
