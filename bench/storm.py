@@ -78,10 +78,12 @@ async def storm(local: LocalServer, directory: Path, *, seconds: float, commands
     os.environ["BENCH_SLOTS"] = "10"
     workers: list[Any] = [await recovery.worker(at) for _ in range(WORKERS)]
     kills, clock = 0, time.monotonic
-    end, restart_at = clock() + seconds, clock() + seconds / 2
+    begun = clock()
+    end, restart_at = begun + seconds, begun + seconds / 2
     try:
         while clock() < end:
-            await asyncio.sleep(KILL_EVERY)
+            # On the second, however long the last start took.
+            await asyncio.sleep(max(0.0, begun + (kills + 1) * KILL_EVERY - clock()))
             victim = random.randrange(WORKERS)
             await killed([workers[victim]])
             workers[victim] = await recovery.worker(at)
@@ -89,9 +91,9 @@ async def storm(local: LocalServer, directory: Path, *, seconds: float, commands
             if restart_at and clock() > restart_at:
                 restart_at = 0.0
                 await asyncio.to_thread(_restart, local, directory)
-        begun = clock()
+        ended = clock()
         await _settled(at)
-        return {"kills": kills, "seconds after the last kill": round(clock() - begun), **await _facts(at)}
+        return {"kills": kills, "seconds after the last kill": round(clock() - ended), **await _facts(at)}
     finally:
         await killed(workers)
 

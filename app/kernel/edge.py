@@ -21,6 +21,7 @@ Call = Request[Any, Any, State]
 JSON = "application/json"
 NO_STORE = {"Cache-Control": "no-store"}
 CREATED = 201
+PATH_MOST = 1_000
 
 
 class Board:
@@ -90,9 +91,13 @@ async def mutate(
 ) -> Response[bytes]:
     """Do a verb once in one transaction; with an `Idempotency-Key` a repetition gives the stored answer."""
     principal = await caller(request, action)
+    path = request.url.path
+    # A verb is stored with its key, where PostgreSQL takes neither this character nor a row of any length.
+    if len(path) > PATH_MOST or "\x00" in path:
+        raise Missing("there is nothing at this path")
     raw = await request.body()
     body = decode(raw, kind)
-    verb = f"{request.method} {request.url.path}"
+    verb = f"{request.method} {path}"
     ask = Ask(principal=principal, origin=origin(request), verb=verb, raw=raw, key=request.headers.get("idempotency-key"))
     stored, is_replay = await perform(board(request).database, ask, lambda tx: act(tx, principal, body), status=status)
     return given(stored, is_replay=is_replay)

@@ -1,11 +1,14 @@
 """What a list route reads from its query string."""
 
-from typing import TypeVar
+from datetime import datetime
+from typing import Annotated, TypeVar
 from uuid import UUID
+
+from msgspec import Meta
 
 from app.kernel.edge import Call
 from app.kernel.errors import Invalid
-from app.kernel.wire import convert
+from app.kernel.wire import convert, in_calendar
 
 T = TypeVar("T")
 
@@ -29,3 +32,13 @@ def limit(request: Call) -> int | None:
 
 def cursor(request: Call) -> UUID | None:
     return asked(request, "cursor", UUID)
+
+
+def moment(request: Call, name: str) -> datetime | None:
+    """A time with its zone."""
+    found = asked(request, name, Annotated[datetime, Meta(tz=True)])  # type: ignore[arg-type]
+    try:
+        in_calendar(found)
+    except ValueError as error:
+        raise Invalid.field(name, str(error)) from None
+    return found

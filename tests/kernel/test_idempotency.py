@@ -150,3 +150,10 @@ async def test_of_agents_made_at_once_with_one_slug_one_is_made(board):
     answers = await asyncio.gather(*(board.person.post("/api/v1/agents", json=body) for _ in range(6)))
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 5
     assert {answer.json()["error"]["code"] for answer in answers if answer.status_code == 409} == {"duplicate"}
+
+
+async def test_a_key_is_stored_for_no_path_that_postgresql_could_not_hold(board, admin):
+    for name in ("%00", "".join(f"{number:x}" for number in range(2_000))):
+        answer = await board.person.delete(f"/api/v1/admin/runtime/settings/{name}?reason=drill", headers=keyed())
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+    assert await records(admin) == 0

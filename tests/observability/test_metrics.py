@@ -49,6 +49,11 @@ async def values(board) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     return {(one.name, tuple(sorted(one.labels.items()))): one.value for family in found for one in family.samples}
 
 
+async def test_the_type_of_the_answer_has_each_parameter_once_or_prometheus_refuses_it(board):
+    kind = (await board.client(None).get("/metrics")).headers["content-type"]
+    assert kind == "text/plain; version=0.0.4; charset=utf-8"
+
+
 async def test_requests_are_counted_by_the_template_of_their_route(board):
     def of(found, status):
         key = (("method", "GET"), ("route", "/api/v1/tasks/{task_id}"), ("status", status))

@@ -1,7 +1,6 @@
 """Commands for operators: REST."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -50,8 +49,8 @@ async def page(request: Call) -> Response[bytes]:
         queue=paging.asked(request, "queue", Queue),
         policy_profile=paging.asked(request, "policy_profile", str),
         schedule_id=paging.asked(request, "schedule_id", UUID),
-        created_after=_moment(request, "created_after"),
-        created_before=_moment(request, "created_before"),
+        created_after=paging.moment(request, "created_after"),
+        created_before=paging.moment(request, "created_before"),
         is_oldest_first=paging.asked(request, "sort", Order) == "asc",  # type: ignore[arg-type]
     )
     limit, cursor = paging.limit(request), paging.asked(request, "cursor", str)
@@ -130,10 +129,6 @@ async def _moved(
 ) -> Response[bytes]:
     wanted = identity(command_id, kind="command")
     return await mutate(request, "runtime.manage", body, lambda tx, who, asked: move(tx, who, wanted, asked))
-
-
-def _moment(request: Call, name: str) -> datetime | None:
-    return paging.asked(request, name, Annotated[datetime, Meta(tz=True)])  # type: ignore[arg-type]
 
 
 @get(f"{RUNTIME}/queues", operation_class=described(view=QueuesView))

@@ -1,20 +1,17 @@
 """Dead letters for operators: REST."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
-from typing import Annotated
 
 from litestar import Response, get, post
 from litestar.params import FromPath
-from msgspec import Meta
 
 from app.kernel import paging
 from app.kernel.edge import B, Call, caller, identity, mutate, read
-from app.kernel.errors import Invalid, Malformed
+from app.kernel.errors import Malformed
 from app.kernel.openapi import described
 from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
-from app.kernel.wire import View, in_calendar
+from app.kernel.wire import View
 from app.runtime import letters
 from app.runtime.schemas.letters import (
     CausesView,
@@ -30,7 +27,6 @@ from app.runtime.types import DeadLetterState, ErrorClass
 
 LETTERS = "/api/v1/admin/runtime/dead-letters"
 LETTER = f"{LETTERS}/{{letter_id:str}}"
-Time = Annotated[datetime, Meta(tz=True)]
 READ, MANAGE = "runtime.read", "runtime.manage"
 
 
@@ -41,8 +37,8 @@ async def newest(request: Call) -> Response[bytes]:
         state=paging.asked(request, "state", DeadLetterState),
         reason_class=paging.asked(request, "reason_class", ErrorClass),
         command_type=paging.asked(request, "command_type", str),
-        since=_time(request, "since"),
-        until=_time(request, "until"),
+        since=paging.moment(request, "since"),
+        until=paging.moment(request, "until"),
     )
     limit, before = paging.limit(request), paging.cursor(request)
     return await read(request, READ, lambda tx, _: letters.page(tx, asked, limit=limit, before=before))
@@ -51,7 +47,7 @@ async def newest(request: Call) -> Response[bytes]:
 @get(f"{LETTERS}/analytics", operation_class=described(view=CausesView))
 async def causes(request: Call) -> Response[bytes]:
     """Why commands were given up, and what replaying them came to; `since` and `until` bound when the letters were written."""
-    since, until = _time(request, "since"), _time(request, "until")
+    since, until = paging.moment(request, "since"), paging.moment(request, "until")
     return await read(request, READ, lambda tx, _: letters.causes(tx, since=since, until=until))
 
 
@@ -88,15 +84,6 @@ async def _once(request: Call, kind: type[B], act: Callable[[Transaction, Princi
         await caller(request, MANAGE)
         raise Malformed("a replay needs the header `Idempotency-Key`: any text of yours that names this one replay")
     return await mutate(request, MANAGE, kind, act)
-
-
-def _time(request: Call, name: str) -> datetime | None:
-    moment = paging.asked(request, name, Time)
-    try:
-        in_calendar(moment)
-    except ValueError as error:
-        raise Invalid.field(name, str(error)) from None
-    return moment
 
 
 ROUTES = (newest, causes, replay_many, one, replay, discard)

@@ -110,6 +110,8 @@ SENSELESS = [
     {"schedule_id": "x"},
     {"created_after": "yesterday"},
     {"created_after": "2026-01-05T12:00:00"},
+    {"created_after": "9999-12-31T23:59:59-12:00"},
+    {"created_before": "0001-01-01T00:00:00+12:00"},
     {"sort": "up"},
     {"cursor": "x"},
     {"limit": "many"},

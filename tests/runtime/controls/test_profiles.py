@@ -66,6 +66,7 @@ async def test_going_back_is_a_version_that_restores(board, admin):
     assert restored == [None, None, 1, 0]
     desk.refused(await roll_back(board, 4), 422)
     desk.refused(await roll_back(board, 9), 404)
+    desk.refused(await roll_back(board, 10**15), 422)
 
 
 BAD: list[tuple[dict[str, Any], str]] = [
