@@ -1,6 +1,7 @@
 """Which commands a worker claims next: lanes and priority classes share its free slots, and accounts take turns."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,7 @@ class Turns:
 
     def __init__(self) -> None:
         self._wait = SHORT_WAIT
+        self.is_lone = False
 
     def is_next(self) -> bool:
         self._wait -= 1
@@ -26,7 +28,8 @@ class Turns:
 
     def took(self, accounts: int) -> None:
         """A claim took from so many accounts; a lone one is not worth the look each time."""
-        self._wait = SHORT_WAIT if accounts > 1 else LONG_WAIT
+        self.is_lone = accounts <= 1
+        self._wait = LONG_WAIT if self.is_lone else SHORT_WAIT
 
 
 class Intake:
@@ -68,6 +71,8 @@ class Intake:
         return self.may_have_more
 
     async def _claim_lanes(self, wanted: int) -> list[Claim]:
+        if not self._are_lanes_active and not await self._pool.fetchval(queries.IS_A_LANE_READY):
+            return []
         turns = self._turns["lanes"]
         if self._are_lanes_full and turns.is_next():
             haul = await ledger.lease_lanes(self._pool, self._id, wanted=wanted, after=self._after_lanes)
@@ -83,11 +88,21 @@ class Intake:
         wanted = shares(free, active=self._active, turn=self._turn)
         full = sorted(prio for prio in self._full if wanted[prio])
         in_turn = {prio: wanted[prio] for prio in full if self._turns[prio].is_next()}
+        if in_turn and all(self._turns[prio].is_lone for prio in in_turn) and await self._is_alone(in_turn):
+            in_turn = {}
         claims, served = await self._claim_in_turn(in_turn) if in_turn else ([], set[int]())
         rest = {prio: most for prio, most in wanted.items() if prio not in served}
         # The quiet classes alone are not worth a second statement; the next claim looks there.
         is_worth_it = any(rest[prio] for prio in (self._active - served if served else wanted))
         return claims + (await self._claim_longest_due(rest) if is_worth_it else [])
+
+    async def _is_alone(self, prios: Iterable[int]) -> bool:
+        """Whether one account alone has something to do, as the last look found; then it needs no turns."""
+        if await self._pool.fetchval(queries.ARE_SEVERAL):
+            return False
+        for prio in prios:
+            self._turns[prio].took(1)
+        return True
 
     async def _claim_in_turn(self, wanted: dict[int, int]) -> tuple[list[Claim], set[int]]:
         """Claims, and the classes that have had their turn."""

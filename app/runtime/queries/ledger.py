@@ -179,6 +179,17 @@ CLAIM_LANES_IN_TURN = f"""WITH RECURSIVE asked AS (
     FOR UPDATE OF l SKIP LOCKED
 ), {_LEASE.format(last=_LAST_LOOKED_AT)}"""
 
+# Two looks that cost a tenth of a claim: is a lane ready, and has more than one account something to do?
+IS_A_LANE_READY = "SELECT EXISTS (SELECT FROM runtime_lanes WHERE state = 'ready' AND ready_at <= callboard_now())"
+ARE_SEVERAL = f"""
+SELECT EXISTS (SELECT FROM (
+    SELECT account_id FROM runtime_commands
+    WHERE {CLAIMABLE} AND account_id >= '00000000-0000-0000-0000-000000000000' ORDER BY account_id LIMIT 1
+) first CROSS JOIN LATERAL (
+    SELECT FROM runtime_commands WHERE {CLAIMABLE} AND account_id > first.account_id ORDER BY account_id LIMIT 1
+) second)
+"""
+
 WHERE_IS_WORK = f"""
 SELECT EXISTS (SELECT FROM runtime_lanes WHERE state = 'ready' AND ready_at <= callboard_now()) AS is_in_lanes,
     ARRAY(SELECT k.prio FROM unnest($1::smallint[]) AS k (prio) CROSS JOIN LATERAL (
