@@ -7,6 +7,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
+from structlog.typing import Processor
 
 SECRET_KEYS = re.compile(r"token|secret|password|authorization|session_key|api_key", re.IGNORECASE)
 SECRET_VALUES = re.compile(r"cb_[A-Za-z0-9]{8}_[A-Za-z0-9_-]+|cbs_[A-Za-z0-9_-]+|(?<=://)[^/@\s]+(?=@)|(?<=Bearer )\S+")
@@ -14,20 +15,24 @@ SECRET_VALUES = re.compile(r"cb_[A-Za-z0-9]{8}_[A-Za-z0-9_-]+|cbs_[A-Za-z0-9_-]+
 
 def configure(*, level: str, output: str) -> None:
     renderer: Any = structlog.processors.JSONRenderer() if output == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    begin: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    end: list[Processor] = [structlog.processors.format_exc_info, _redacted, renderer]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            _redacted,
-            renderer,
-        ],
+        processors=[*begin, *end],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s", force=True)
+    # What libraries say leaves in the same way.
+    handler = logging.StreamHandler(sys.stderr)
+    known = [structlog.stdlib.add_logger_name, *begin]
+    rest = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *end]
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=known, processors=rest))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
 
 
 def redact(text: str) -> str:

@@ -8,7 +8,7 @@ import msgspec
 from app.kernel.errors import Duplicate, Invalid, InvalidTransition, Missing
 from app.kernel.ids import new_id
 from app.kernel.transaction import Transaction
-from app.kernel.types import Principal
+from app.kernel.types import ActorKind, Principal
 from app.kernel.wake import CONTROL
 from app.runtime import auditing, service
 from app.runtime.queries import pauses as queries
@@ -59,12 +59,12 @@ async def resume(tx: Transaction, who: Principal, kind: PauseKind, name: str, *,
 
 
 async def switched(tx: Transaction, who: Principal, switch: str, *, is_on: bool, reason: str) -> None:
-    """Make the pause that a kill switch stands for, or end it."""
+    """Make the pause that a kill switch stands for, or end it; one that somebody made before is theirs to end."""
     which = PAUSES_OF[switch]
-    is_paused = await _row(tx, which) is not None
-    if is_on and not is_paused:
-        _insert(tx, who, which, reason=reason)
-    elif is_paused and not is_on:
+    row = await _row(tx, which)
+    if is_on and row is None:
+        _insert(tx, who, which, reason=reason, is_of_switch=True)
+    elif row is not None and not is_on and row["paused_by_kind"] == ActorKind.SYSTEM:
         _delete(tx, who, which, reason=reason)
 
 
@@ -91,8 +91,9 @@ async def _row(tx: Transaction, which: Which) -> Any:
     return await tx.row(queries.PAUSE, tx.account_id, *which)
 
 
-def _insert(tx: Transaction, who: Principal, which: Which, *, reason: str) -> None:
-    tx.write(queries.INSERT_PAUSE, tx.account_id, *which, reason, who.kind, who.id, expect=1)
+def _insert(tx: Transaction, who: Principal, which: Which, *, reason: str, is_of_switch: bool = False) -> None:
+    by = (ActorKind.SYSTEM, None) if is_of_switch else (who.kind, who.id)
+    tx.write(queries.INSERT_PAUSE, tx.account_id, *which, reason, *by, expect=1)
     _record(tx, who, "created", which, reason=reason)
 
 

@@ -56,7 +56,10 @@ class NewPause(Body):
 
 
 class PauseView(View):
-    """`held` counts the commands that wait because of it, and `waiting_lanes` the lanes, each up to ten thousand."""
+    """`held` counts the commands that wait because of it, and `waiting_lanes` the lanes, each up to ten thousand.
+
+    `paused_by_kind` is `system` for the pause of a kill switch, which ends with its switch.
+    """
 
     kind: PauseKind
     name: str

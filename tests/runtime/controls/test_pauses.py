@@ -163,6 +163,18 @@ async def test_a_kill_switch_over_work_is_a_pause_that_only_the_switch_ends(boar
     assert len(await desk.told(admin, "runtime:pause:ended")) == 2
 
 
+async def test_a_released_kill_switch_ends_no_pause_that_an_operator_made_before(board):
+    for switch, kind, name in (("switch.claims", "all", ""), ("switch.deliveries", "type", "delivery.send")):
+        made = await desk.pause(board, kind, name)
+        await desk.set_(board, switch, False)
+        await desk.set_(board, switch, True)
+        desk.refused(await desk.resume(board, kind, name), 409)
+        await desk.reset(board, switch)
+        assert await desk.pauses(board) == {f"{kind}:{name}": made}
+        await resumed(board, kind, name)
+        assert await desk.pauses(board) == {}
+
+
 async def test_the_kill_switch_over_claims_lets_what_it_held_go_on(board, admin):
     await desk.set_(board, "switch.claims", True)
     async with working(board):
