@@ -9,7 +9,7 @@ from bench.engines.tables import table
 JOBS = 20_000
 # What one job at a time can do in a bearable time.
 FEW_JOBS = 4_000
-ROUNDS = 2
+ROUNDS = 3
 SLOW = {"procrastinate"}
 
 
