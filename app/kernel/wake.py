@@ -19,6 +19,7 @@ COALESCE_SECONDS = 0.005
 PAYLOAD_LIMIT = 7_500
 RECONNECT_SECONDS = 1.0
 DRAIN_STEPS = 20
+NOTIFY = "SELECT pg_notify(n.channel, n.payload) FROM unnest($1::text[], $2::text[]) AS n (channel, payload)"
 
 Heard = Callable[[str, frozenset[str]], None]
 log = structlog.get_logger()
@@ -30,6 +31,7 @@ class Wakes:
     def __init__(self, connect: Callable[[], Awaitable[Any]]) -> None:
         self._connect = connect
         self._waiting: dict[str, set[str]] = defaultdict(set)
+        self._later: set[tuple[str, str]] = set()
         self._due = asyncio.Event()
         self._hearers: list[Heard] = []
         self._lost: list[Callable[[], None]] = []
@@ -38,6 +40,16 @@ class Wakes:
     def send(self, channel: str, subject: str) -> None:
         self._waiting[channel].add(subject)
         self._due.set()
+
+    def send_within(self, channel: str, subject: str, *, seconds: float) -> None:
+        """The same a little later, together with what else is to be sent by then: each sending wakes every process."""
+        if (channel, subject) not in self._later:
+            self._later.add((channel, subject))
+            asyncio.get_running_loop().call_later(seconds, self._send_now, channel, subject)
+
+    def _send_now(self, channel: str, subject: str) -> None:
+        self._later.discard((channel, subject))
+        self.send(channel, subject)
 
     def on_heard(self, hear: Heard) -> None:
         self._hearers.append(hear)
@@ -48,6 +60,8 @@ class Wakes:
 
     async def drain(self) -> None:
         """Give what is waiting a moment to be sent."""
+        for channel, subject in list(self._later):
+            self._send_now(channel, subject)
         for _ in range(DRAIN_STEPS):
             if not self._waiting or not self.is_connected:
                 return
@@ -96,11 +110,10 @@ class Wakes:
 
     async def _flush(self, connection: Any) -> None:
         waiting, self._waiting = self._waiting, defaultdict(set)
-        for channel, subjects in waiting.items():
-            payload = ",".join(sorted(subjects))
-            await connection.execute(
-                "SELECT pg_notify($1, $2)", channel, payload if len(payload) < PAYLOAD_LIMIT else EVERYTHING, timeout=5
-            )
+        texts = {channel: ",".join(sorted(subjects)) for channel, subjects in waiting.items()}
+        payloads = [text if len(text) < PAYLOAD_LIMIT else EVERYTHING for text in texts.values()]
+        # One transaction, so that every listener wakes once.
+        await connection.execute(NOTIFY, list(texts), payloads, timeout=5)
 
     def _hear(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
         self._tell(channel, frozenset(str(payload).split(",")))

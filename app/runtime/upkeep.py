@@ -20,6 +20,8 @@ from app.runtime.queries import workers as queries
 
 BEAT_SECONDS = 2.0
 LONGEST_SILENCE = 10.0
+# A start and an end that follow each other closely are told of together.
+TELL_SECONDS = 0.1
 REAP_SECONDS = 0.25
 # In turns of the reaper.
 WAKE_EVERY, FORGET_EVERY = 2, 60
@@ -165,7 +167,7 @@ async def _mend(pool: Any, counts: Counts) -> None:
 
 def tell(wakes: Wakes, accounts: set[UUID]) -> None:
     for account_id in accounts:
-        wakes.send(BOARD, str(account_id))
+        wakes.send_within(BOARD, str(account_id), seconds=TELL_SECONDS)
 
 
 async def ended(tasks: list[asyncio.Task[None]]) -> None:
