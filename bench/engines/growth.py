@@ -53,7 +53,7 @@ async def _sizes(at: Place) -> list[str]:
         await connection.close()
 
 
-NOTE = """What has ended stays for its retention, so tables grow with what is done, and are given back by retention: it deletes in batches
-what is over, found by a BRIN index of a few pages. The indexes that claims read hold only what waits or runs; their dead entries go
-when autovacuum comes, at 2 % of dead rows. A million in three minutes is quicker than its nap of a minute, hence their growth here.
-Rows are updated twice in their life, with room left for it in their page (fillfactor 70)."""
+NOTE = """What has ended stays for its retention, so tables grow with what is done, and are given back by retention: it deletes in
+batches what is over, found by a BRIN index of a few pages. The indexes that claims read hold only what waits or runs; their dead
+entries go when autovacuum comes, at 2 % of dead rows. A million in three minutes is quicker than its nap of a minute, hence their
+growth here. Rows are updated twice in their life, with room left for it in their page (fillfactor 70)."""
