@@ -1,9 +1,8 @@
-"""What documents are called, what a change of one comes to, and where a page of them starts."""
+"""What documents are called, and what a change of one comes to."""
 
 import re
 import unicodedata
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from app.documents.types import PROTECTED_SLUGS, Change
@@ -15,9 +14,6 @@ _VERSIONED = frozenset({"title", "content"})
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _BETWEEN = re.compile(r"[^a-z0-9]+")
 _SUFFIX_DIGITS = 8
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-_PLACE = re.compile(r"([0-9]{1,17})\.([0-9a-f]{32})")
 
 
 def slug_from(title: str) -> str:
@@ -53,17 +49,6 @@ def change(*, before: Mapping[str, object], asked: Mapping[str, object], content
     differing = {name for name, value in asked.items() if value != before[name]}
     fields = tuple(sorted(differing | {"content"} if content_differs else differing))
     return Change(fields=fields, makes_version=not _VERSIONED.isdisjoint(fields))
-
-
-def cursor(at: datetime, document_id: UUID) -> str:
-    """Where the next page starts: behind the document with this id, last changed then."""
-    return f"{(at - _EPOCH) // _MICROSECOND}.{document_id.hex}"
-
-
-def place(text: str) -> tuple[datetime, UUID] | None:
-    """What a cursor says, None when it is none."""
-    found = _PLACE.fullmatch(text)
-    return (_EPOCH + int(found[1]) * _MICROSECOND, UUID(found[2])) if found else None
 
 
 def _cut(text: str, most: int) -> str:

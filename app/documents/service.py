@@ -1,7 +1,6 @@
 """Writing and reading documents."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +10,8 @@ from app.documents import queries, rules
 from app.documents.schemas import DocumentEdit, DocumentText, DocumentView, NewDocument, VersionView
 from app.documents.types import DocumentType
 from app.events import service as events
-from app.kernel.errors import Duplicate, Invalid, Missing, VersionConflict
+from app.kernel import places
+from app.kernel.errors import Duplicate, Missing, VersionConflict
 from app.kernel.ids import new_id
 from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
@@ -21,7 +21,6 @@ from app.policies import service as policies
 from app.policies.types import Action, AgentFacts, DocumentFacts
 
 # Behind every document that there is.
-LATEST = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=2**128 - 1))
 NEWEST_VERSION = 2**31 - 1
 
 WRITTEN = ("content", "slug", "task_id", "title", "type")
@@ -147,21 +146,14 @@ async def page(
 ) -> Page:
     """A page of documents without their content, the latest change first."""
     size = clamped(limit)
-    behind = (*_place(cursor), type_, size + 1)
+    behind = (*places.place(cursor, first=places.NEWEST), type_, size + 1)
     if task_id is None:
         rows = await tx.rows(queries.NEWEST, tx.account_id, *behind)
     else:
         rows = await tx.rows(queries.NEWEST_OF_TASK, tx.account_id, *behind, task_id)
     items = [view(row) for row in rows[:size]]
-    more = rules.cursor(items[-1].updated_at, items[-1].id) if len(rows) > size else None
+    more = places.cursor(items[-1].updated_at, items[-1].id) if len(rows) > size else None
     return Page(items=items, next_cursor=more, limit=size)
-
-
-def _place(cursor: str | None) -> tuple[datetime, UUID]:
-    place = LATEST if cursor is None else rules.place(cursor)
-    if place is None:
-        raise Invalid.field("cursor", "must be the `next_cursor` of a page")
-    return place
 
 
 async def one(tx: Transaction, which: UUID | str, *, version: int | None = None) -> DocumentText:

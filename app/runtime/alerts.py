@@ -1,19 +1,18 @@
 """Conditions that want a person: raised once however often they are seen, cleared when they are over."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from app.events import service as events
-from app.kernel.errors import Invalid, Missing
+from app.kernel import places
+from app.kernel.errors import Missing
 from app.kernel.ids import new_id
 from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
 from app.kernel.wire import Page, clamped
 from app.runtime.queries import alerts as queries
-from app.runtime.rules import alerts as rules
 from app.runtime.schemas.alerts import AlertClearing, AlertState, AlertView
 from app.runtime.types import AlertSeverity
 
@@ -72,17 +71,10 @@ async def page(tx: Transaction, *, state: AlertState | None, limit: int | None, 
     """A page of alerts, newest first."""
     size = clamped(limit)
     is_open = None if state is None else state == "open"
-    rows = await tx.rows(queries.PAGE, tx.account_id, *_place(cursor), is_open, size + 1)
+    rows = await tx.rows(queries.PAGE, tx.account_id, *places.place(cursor, first=places.NEWEST), is_open, size + 1)
     items = [view(row) for row in rows[:size]]
-    more = rules.cursor(items[-1].opened_at, items[-1].id) if len(rows) > size else None
+    more = places.cursor(items[-1].opened_at, items[-1].id) if len(rows) > size else None
     return Page(items=items, next_cursor=more, limit=size)
-
-
-def _place(cursor: str | None) -> tuple[datetime, UUID]:
-    place = rules.LATEST if cursor is None else rules.place(cursor)
-    if place is None:
-        raise Invalid.field("cursor", "must be the `next_cursor` of a page")
-    return place
 
 
 def view(row: Any) -> AlertView:

@@ -15,6 +15,7 @@ from app.kernel.types import Principal
 from app.kernel.wake import EVERYTHING, WORK
 from app.kernel.wire import clamped
 from app.runtime import alerts
+from app.runtime.closings import LETTER_DAYS
 from app.runtime.queries import letters as queries
 from app.runtime.rules import letters as rules
 from app.runtime.rules.letters import LetterFacts
@@ -32,7 +33,6 @@ from app.runtime.schemas.letters import (
 from app.runtime.taxonomy import REGISTRY
 from app.runtime.types import CommandsReplayed, CommandState, DeadLetterState, ErrorClass, Replayed, ReplayObstacle
 
-KEPT_DAYS = 90
 ERRORS_SHOWN = 50
 
 
@@ -142,7 +142,7 @@ async def discard(tx: Transaction, principal: Principal, letter_id: UUID, asked:
     if row["state"] != DeadLetterState.OPEN:
         raise InvalidTransition(f"only an open dead letter is discarded; it is {row['state']}", status=row["state"])
     await alerts.clear_alert(tx, fingerprint(row["command_id"]), actor=principal, reason=asked.reason)
-    until = row["now"] + timedelta(days=KEPT_DAYS)
+    until = row["now"] + timedelta(days=LETTER_DAYS)
     tx.write(queries.DISCARD, tx.account_id, row["command_id"], principal.id, asked.reason, until, expect=1)
     about = {"command_id": row["command_id"], "reason_class": row["reason_class"], "reason": asked.reason}
     events.record(tx, "runtime:dead_letter:discarded", entity=("dead_letter", letter_id), actor=principal, payload=about)
@@ -155,7 +155,7 @@ async def discard(tx: Transaction, principal: Principal, letter_id: UUID, asked:
 async def canceled(tx: Transaction, principal: Principal, command_id: UUID, *, reason: str | None) -> None:
     """The command was canceled while it waited; if that was a replay, its letter is discarded with it."""
     why = reason or "its replay was canceled"
-    letter_id = await tx.value(queries.TAKE_BACK, tx.account_id, command_id, principal.id, why, KEPT_DAYS)
+    letter_id = await tx.value(queries.TAKE_BACK, tx.account_id, command_id, principal.id, why, LETTER_DAYS)
     if letter_id is None:
         return
     await alerts.clear_alert(tx, fingerprint(command_id), actor=principal, reason=why)

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from app.delivery.queries import GROUND
 from app.documents import rules
 from app.documents.types import PROTECTED_SLUGS
+from app.kernel import places
+from app.kernel.errors import Invalid
 
 ID = UUID("0198c0de-0000-7000-8000-0123456789ab")
 moments = st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(5000, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
@@ -75,9 +77,10 @@ def test_only_another_title_or_content_makes_a_version(asked, content_differs, f
 
 @given(moments, st.uuids())
 def test_a_cursor_says_where_the_page_ended(at, identity):
-    assert rules.place(rules.cursor(at, identity)) == (at, identity)
+    assert places.place(places.cursor(at, identity), first=places.NEWEST) == (at, identity)
 
 
 @given(st.text())
 def test_other_text_is_no_cursor(text):
-    assert rules.place(text) is None
+    with pytest.raises(Invalid):
+        places.place(text, first=places.NEWEST)

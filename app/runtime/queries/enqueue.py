@@ -2,7 +2,10 @@
 
 from app.kernel.errors import Overloaded
 from app.kernel.writes import LANES, Write
-from app.runtime.queries.parts import CLAIMABLE
+from app.runtime.queries.parts import CLAIMABLE, default_most
+
+_MOST_DUE = default_most("queue", "queue")
+_MOST_AT_ONCE = default_most("split_part(k.key, ':', 1)", "limit")
 
 # A queue is full when as many commands of the account are due in it as its setting allows; 0 allows any number.
 # A lane runs under the limits that the last of its orders named.
@@ -24,7 +27,7 @@ ENQUEUE = Write(
             SELECT queue, count(*) AS many, coalesce(
                 (SELECT (value #>> '{{}}')::int FROM runtime_settings
                  WHERE account_id = $1 AND name = 'queue.' || queue || '.most'),
-                CASE queue WHEN 'inbound' THEN 512 WHEN 'ticks' THEN 256 ELSE 10000 END) AS most
+                {_MOST_DUE}) AS most
             FROM asked GROUP BY queue
         ) q CROSS JOIN LATERAL (
             SELECT count(*) AS due FROM (
@@ -47,7 +50,7 @@ ENQUEUE = Write(
         SELECT $1, k.key, coalesce(
             (SELECT (value #>> '{{}}')::int FROM runtime_settings
              WHERE account_id = $1 AND name = 'limit.' || split_part(k.key, ':', 1) || '.most'),
-            CASE split_part(k.key, ':', 1) WHEN 'agent' THEN 5 ELSE 50 END), 0
+            {_MOST_AT_ONCE}), 0
         FROM (SELECT DISTINCT unnest(limit_keys) AS key FROM asked) k
         WHERE (SELECT count(*) FROM laned) >= 0 ORDER BY k.key
         ON CONFLICT (account_id, key) DO NOTHING

@@ -1,5 +1,7 @@
 """SQL that keeps limits and waiting lanes right: what a claim and an end that crossed each other left is put in order."""
 
+from app.runtime.queries.parts import default_most
+
 # Lanes that wait for a limit with room or for a pause that is over; $1 the lock of who looks. A lane that waits for a pause is
 # looked at again after a while all the same, since its first command may have become another one.
 WAKE_LANES = """
@@ -25,15 +27,16 @@ RETURNING 1
 """
 
 # Limits take over what their accounts' settings say.
-REFRESH_LIMITS = """
+_MOST = default_most("split_part(r.key, ':', 1)", "limit")
+REFRESH_LIMITS = f"""
 WITH changed AS (
-    SELECT r.account_id, r.key, (s.value #>> '{}')::int AS most
+    SELECT r.account_id, r.key, (s.value #>> '{{}}')::int AS most
     FROM runtime_limits r JOIN runtime_settings s ON s.account_id = r.account_id
         AND s.name = 'limit.' || split_part(r.key, ':', 1) || '.most'
-    WHERE r.most <> (s.value #>> '{}')::int
+    WHERE r.most <> (s.value #>> '{{}}')::int
     UNION ALL
     SELECT r.account_id, r.key, d.most
-    FROM runtime_limits r CROSS JOIN LATERAL (SELECT CASE split_part(r.key, ':', 1) WHEN 'agent' THEN 5 ELSE 50 END AS most) d
+    FROM runtime_limits r CROSS JOIN LATERAL (SELECT {_MOST} AS most) d
     WHERE r.most <> d.most AND NOT EXISTS (
         SELECT FROM runtime_settings s
         WHERE s.account_id = r.account_id AND s.name = 'limit.' || split_part(r.key, ':', 1) || '.most')

@@ -1,5 +1,7 @@
 """Parts of which the statements of the ledger are made."""
 
+from app.runtime.rules.settings import SETTINGS
+
 CLAIMABLE = "state IN ('queued', 'retry_scheduled')"
 
 # Takes `told` and `written`. Counter rows are locked in the order of accounts and last, so nothing is awaited meanwhile.
@@ -43,3 +45,10 @@ GIVE_BACK = """slots_freed AS (
     UPDATE runtime_lanes l SET state = 'ready', waits_for = NULL FROM lanes_next w
     WHERE l.account_id = w.account_id AND l.id = w.id RETURNING 1
 )"""
+
+
+def default_most(of: str, group: str) -> str:
+    """What the registry of settings allows where an account set nothing: `<group>.<of>.most`, else the most of its kind."""
+    known = {name.split(".")[1]: one.default for name, one in SETTINGS.items() if name.startswith(f"{group}.")}
+    cases = " ".join(f"WHEN '{name}' THEN {most}" for name, most in known.items())
+    return f"CASE {of} {cases} ELSE {max(known.values())} END"
