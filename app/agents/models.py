@@ -4,15 +4,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, SmallInteger, UniqueConstraint, text
+from sqlalchemy import Column, Index, SmallInteger, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
-from app.agents.types import PresenceState, Reach, SessionKind
+from app.agents.types import Adapter, PresenceState, Reach, SessionKind
 from app.kernel.columns import at_column, check, enum_column, json_column, tenant_key
 
 
 class ExecutorProfile(SQLModel, table=True):
-    """How a gateway is reached; an unset `url` means the one in the environment."""
+    """How agents are run; an unset `url` means the one in the environment, `failover` names the profiles to try next."""
 
     __tablename__ = "executor_profiles"
     __table_args__ = (UniqueConstraint("account_id", "name", name="executor_profiles_name_key"),)
@@ -20,10 +21,14 @@ class ExecutorProfile(SQLModel, table=True):
     account_id: UUID = Field(primary_key=True, foreign_key="accounts.id")
     id: UUID = Field(primary_key=True)
     name: str
-    adapter: str
+    adapter: Adapter = Field(sa_column=enum_column(Adapter, name="executor_profiles_adapter_check"))
     url: str | None = None
     settings: dict[str, Any] = Field(sa_column=json_column())
+    timeout_seconds: int | None = None
+    failover: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'")))
+    version: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     created_at: datetime = Field(sa_column=at_column())
+    updated_at: datetime = Field(sa_column=at_column())
 
 
 class Agent(SQLModel, table=True):
@@ -32,6 +37,7 @@ class Agent(SQLModel, table=True):
         UniqueConstraint("account_id", "slug", name="agents_slug_key"),
         tenant_key("profile_id", "executor_profiles", name="agents_profile_fkey"),
         check("capacity BETWEEN 1 AND 20", name="agents_capacity_check"),
+        check("wake_minutes BETWEEN 0 AND 1440", name="agents_wake_minutes_check"),
         check("(reach = 'gateway') = (profile_id IS NOT NULL)", name="agents_profile_check"),
     )
 
@@ -46,6 +52,7 @@ class Agent(SQLModel, table=True):
     reach: Reach = Field(sa_column=enum_column(Reach, name="agents_reach_check"))
     profile_id: UUID | None = None
     capacity: int = Field(default=1, sa_type=SmallInteger, sa_column_kwargs={"server_default": "1"})
+    wake_minutes: int = Field(default=15, sa_type=SmallInteger, sa_column_kwargs={"server_default": "15"})
     version: int = 1
     created_at: datetime = Field(sa_column=at_column())
     updated_at: datetime = Field(sa_column=at_column())
@@ -104,8 +111,28 @@ class Presence(SQLModel, table=True):
     account_id: UUID = Field(primary_key=True)
     agent_id: UUID = Field(primary_key=True)
     state: PresenceState = Field(sa_column=enum_column(PresenceState, name="agent_presence_state_check"))
+    interval_seconds: int | None = None
     seen_at: datetime = Field(sa_column=at_column())
     changed_at: datetime = Field(sa_column=at_column())
+
+
+class GatewayPresence(SQLModel, table=True):
+    """Whether what runs the agents of a profile is there: its lease lasts until `until`, and `error` is its last trouble."""
+
+    __tablename__ = "gateway_presence"
+    __table_args__ = (
+        tenant_key("profile_id", "executor_profiles", name="gateway_presence_profile_fkey"),
+        {"postgresql_with": {"fillfactor": 50}},
+    )
+
+    account_id: UUID = Field(primary_key=True)
+    profile_id: UUID = Field(primary_key=True)
+    state: PresenceState = Field(sa_column=enum_column(PresenceState, name="gateway_presence_state_check"))
+    interval_seconds: int
+    seen_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+    until: datetime = Field(sa_column=at_column())
+    changed_at: datetime = Field(sa_column=at_column())
+    error: str | None = None
 
 
 class Skill(SQLModel, table=True):

@@ -17,6 +17,16 @@ class Reach(StrEnum):
     GATEWAY = "gateway"
 
 
+class Adapter(StrEnum):
+    """How an executor profile reaches its agents' models."""
+
+    RESPONSES = "responses"
+    CHAT = "chat"
+    PROCESS = "process"
+    MCP = "mcp"
+    SCRIPTED = "scripted"
+
+
 class SessionKind(StrEnum):
     TASK = "task"
     SYSTEM = "system"

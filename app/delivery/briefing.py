@@ -7,9 +7,8 @@ from uuid import UUID
 import msgspec
 
 from app.delivery import handover, queries
-from app.delivery.types import (
-    AuthorKind,
-    DeliveryFacts,
+from app.delivery.types import AuthorKind, DeliveryFacts
+from app.delivery.types.prompts import (
     MentionableAgent,
     PromptAgent,
     PromptContext,

@@ -10,13 +10,15 @@ import msgspec
 
 from app.agents import sessions
 from app.agents.types import Reach
-from app.delivery import gateway, replaying, service
-from app.delivery.answer import read_answer
-from app.delivery.gateway import Endpoint, SendHeaders
+from app.delivery import replaying, service
+from app.delivery.gateway import responses as gateway
+from app.delivery.gateway.answers import read_answer
+from app.delivery.gateway.responses import Endpoint
 from app.delivery.keeping import lease_kept
 from app.delivery.rules import should_deliver
 from app.delivery.service import Ready, Settled, Turn
-from app.delivery.types import AfterSilence, AuthorKind, DeliveryFacts, FailureClass, GatewayError, ParsedAnswer, RawAnswer, Skip
+from app.delivery.types import AfterSilence, AuthorKind, DeliveryFacts, Skip
+from app.delivery.types.runs import FailureClass, GatewayError, ParsedAnswer, RawAnswer, SendHeaders
 from app.kernel import clock
 from app.kernel.settings import Settings
 from app.kernel.transaction import Subscribers, Transaction
@@ -196,7 +198,7 @@ def _wait_while(attempt: Attempt, switch: str) -> None:
 def _headers(attempt: Attempt, ready: Ready) -> SendHeaders:
     claim = attempt.claim
     # Under the same key a silent answer, or the one that was given up on, would come back.
-    suffix = (f":r{ready.spent}" if ready.spent else "") + (f":{ready.silences}" if ready.silences else "")
+    suffix = (f":r{ready.spent}" if ready.spent else "") + (f":{ready.asks}" if ready.asks else "")
     return SendHeaders(
         agent_slug=ready.slug,
         session_key=ready.session_key,

@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from app.delivery.types import AuthorKind, PromptCriterion, PromptHandoff
+from app.delivery.types import AuthorKind
+from app.delivery.types.prompts import PromptCriterion, PromptHandoff
 from app.tasks import handoffs
 from app.tasks.schemas.handoffs import HandoffView
 from app.tasks.types import Criterion, TaskStatus

@@ -10,7 +10,7 @@ SELECT n.id, n.type, n.task_id, n.message_id, n.actor_kind, n.actor_id, n.status
     n.depth, n.state, n.reason, k.spent,
     a.id AS agent_id, a.slug, a.name, a.role, a.retired_at, s.key AS session_key, p.adapter, p.url AS profile_url,
     c.name AS account_name, c.settings::text AS settings, callboard_now() AS now,
-    d.request, d.sends, d.silences, d.answer, d.answer_status, d.answer_type,
+    d.prompt, d.asks, d.silences, r.profile AS sent_by, r.request, r.sends, r.answer, r.answer_status, r.answer_type,
     (SELECT extract(epoch FROM t.lease_until - callboard_now())::float8 FROM tasks t
      WHERE t.account_id = $1 AND t.id = n.task_id AND t.lease_agent_id = n.recipient_id) AS lease_left
 FROM notifications n
@@ -20,6 +20,7 @@ JOIN agent_sessions s ON s.account_id = n.account_id AND s.id = $3
 JOIN runtime_commands k ON k.account_id = n.account_id AND k.id = $4 AND k.attempt = $5 AND k.state = 'running'
 LEFT JOIN executor_profiles p ON p.account_id = a.account_id AND p.id = a.profile_id
 LEFT JOIN deliveries d ON d.account_id = n.account_id AND d.notification_id = n.id
+LEFT JOIN delivery_rounds r ON r.account_id = n.account_id AND r.notification_id = n.id AND r.ask = d.asks AND r.round = 0
 WHERE n.account_id = $1 AND n.id = $2
 FOR UPDATE OF n
 """
@@ -62,32 +63,44 @@ SELECT (SELECT row_to_json(r) FROM repositories r WHERE r.account_id = $1 AND r.
 FREEZE = Write(
     "delivery_frozen",
     """delivery_frozen AS (
-        INSERT INTO deliveries (account_id, notification_id, session_id, request, template_version, digest, size, sends,
-            silences, rendered_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, callboard_now()) RETURNING 1
+        INSERT INTO deliveries (account_id, notification_id, session_id, prompt, template_version, template_source, digest, size,
+            seen, asks, silences, rendered_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, callboard_now()) RETURNING 1
     )""",
 )
-COUNT_SEND = Write(
-    "delivery_sent",
-    """delivery_sent AS (
-        UPDATE deliveries SET sends = sends + 1 WHERE account_id = $1 AND notification_id = $2 RETURNING 1
+# A call that is made again keeps its frozen request.
+SEND = Write(
+    "round_sent",
+    """round_sent AS (
+        INSERT INTO delivery_rounds AS r (account_id, notification_id, ask, round, profile, adapter, request, sends, sent_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, 1, callboard_now())
+        ON CONFLICT (account_id, notification_id, ask, round) DO UPDATE SET sends = r.sends + 1, sent_at = excluded.sent_at
+        RETURNING 1
     )""",
 )
 # Only the latest send may answer, so that a worker that was taken for dead writes nothing.
 KEEP_ANSWER = Write(
     "answer_kept",
     """answer_kept AS (
-        UPDATE deliveries SET answer = $3, answer_status = $4, answer_type = $5, usage = $6::text::jsonb,
-            answered_at = callboard_now()
-        WHERE account_id = $1 AND notification_id = $2 AND sends = $7 RETURNING 1
+        UPDATE delivery_rounds SET answer = $6, answer_status = $7, answer_type = $8, usage = $9::text::jsonb, cost_usd = $10,
+            seconds = $11, answered_at = callboard_now()
+        WHERE account_id = $1 AND notification_id = $2 AND ask = $3 AND round = $4 AND sends = $5 AND answered_at IS NULL
+        RETURNING 1
     )""",
 )
-# The silent answer is dropped, so that the next attempt asks again.
+# The next attempt asks anew; what was asked before and answered with nothing stays to be looked at.
 COUNT_SILENCE = Write(
     "silence_counted",
     """silence_counted AS (
-        UPDATE deliveries SET silences = silences + 1, answer = NULL, answer_status = NULL, answer_type = NULL
+        UPDATE deliveries SET asks = asks + 1, silences = silences + 1
         WHERE account_id = $1 AND notification_id = $2 AND silences = $3 RETURNING 1
+    )""",
+)
+SETTLE = Write(
+    "delivery_settled",
+    """delivery_settled AS (
+        UPDATE deliveries SET settled_at = callboard_now(), outcome = $3
+        WHERE account_id = $1 AND notification_id = $2 RETURNING 1
     )""",
 )
 # The silences of before count no more.

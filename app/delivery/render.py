@@ -10,7 +10,7 @@ from jinja2 import FileSystemLoader, StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.delivery.fence import TooLarge, Vault, fence, inline
-from app.delivery.types import (
+from app.delivery.types.prompts import (
     MentionableAgent,
     Prompt,
     PromptContext,

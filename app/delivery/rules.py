@@ -38,7 +38,7 @@ def should_deliver(facts: DeliveryFacts, *, depth_limit: int = DEPTH_LIMIT) -> D
     return _by_type(facts)
 
 
-def _by_type(facts: DeliveryFacts) -> DeliveryDecision:  # noqa: PLR0911 one for each kind
+def _by_type(facts: DeliveryFacts) -> DeliveryDecision:  # noqa: C901, PLR0911 one for each kind
     match facts.type:
         case NotificationType.ASSIGNMENT:
             return _assignment(facts)
@@ -52,7 +52,9 @@ def _by_type(facts: DeliveryFacts) -> DeliveryDecision:  # noqa: PLR0911 one for
             return _ready(facts)
         case NotificationType.THREAD_UPDATE:
             return _thread_update(facts)
-        case NotificationType.PRESENCE:
+        case NotificationType.WAKEUP:
+            return Deliver(DeliveryReason.WOKEN)
+        case NotificationType.PRESENCE | NotificationType.QUARANTINE | NotificationType.BUDGET:
             return Skip(DeliveryReason.FOR_PEOPLE)
         case _:
             assert_never(facts.type)

@@ -7,10 +7,12 @@ from uuid import UUID
 
 import msgspec
 
+from app.agents.types import Adapter
 from app.delivery import briefing, queries, render
-from app.delivery.gateway import Endpoint, GatewayRequest, encode_request
+from app.delivery.gateway.responses import Endpoint, GatewayRequest, encode_request
 from app.delivery.rules import after_silence, classify_text, should_deliver, wants_answer
-from app.delivery.types import AfterSilence, AuthorKind, NoReply, ParsedAnswer, RawAnswer, Reply, Skip
+from app.delivery.types import AfterSilence, AuthorKind, NoReply, Reply, Skip
+from app.delivery.types.runs import Ask, ParsedAnswer, RawAnswer
 from app.events import service as events
 from app.kernel.settings import Settings
 from app.kernel.transaction import Transaction
@@ -55,6 +57,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     profile_url: str | None
     request: bytes
     sends: int
+    asks: int
     silences: int
     depth: int
     wanted: bool
@@ -79,11 +82,14 @@ async def prepare(tx: Transaction, turn: Turn, *, base_url: str, token: Callable
     if isinstance(decision, Skip):
         _skip(tx, turn, row, reason=decision.reason)
         return Settled()
-    request = row["request"]
-    if request is None:
-        request = await _frozen(tx, found, row, session_id=turn.session_id, base_url=base_url, token=token)
+    prompt = row["prompt"]
+    if prompt is None:
+        prompt = await _frozen(tx, found, row, session_id=turn.session_id, base_url=base_url, token=token)
         await tx.flush()
-    tx.write(queries.COUNT_SEND, tx.account_id, turn.notification_id, expect=1)
+    request = row["request"] or _encoded(row, prompt)
+    tx.write(
+        queries.SEND, tx.account_id, turn.notification_id, row["asks"] or 0, 0, "default", Adapter.RESPONSES, request, expect=1
+    )
     return _ready(tx, row, request, reason=decision.reason if row["reason"] is None else None)
 
 
@@ -96,14 +102,17 @@ async def _frozen(
 ) -> bytes:
     context = await briefing.context(tx, found, base_url=base_url)
     prompt = render.render(context, token=token)
-    request = encode_request(
-        GatewayRequest(
-            agent_slug=row["slug"], session_key=row["session_key"], instructions=prompt.instructions, input=prompt.input
-        )
+    frozen = msgspec.json.encode(Ask(instructions=prompt.instructions, input=prompt.input, tools=context.tools))
+    made = (prompt.template_version, prompt.template_source, prompt.digest, prompt.size)
+    tx.write(queries.FREEZE, tx.account_id, row["id"], session_id, frozen, *made, 0, expect=1)
+    return frozen
+
+
+def _encoded(row: Any, prompt: bytes) -> bytes:
+    ask = msgspec.json.decode(prompt, type=Ask)
+    return encode_request(
+        GatewayRequest(agent_slug=row["slug"], session_key=row["session_key"], instructions=ask.instructions, input=ask.input)
     )
-    made = (prompt.template_version, prompt.digest, prompt.size)
-    tx.write(queries.FREEZE, tx.account_id, row["id"], session_id, request, *made, expect=1)
-    return request
 
 
 def _ready(tx: Transaction, row: Any, request: bytes, *, reason: str | None) -> Ready:
@@ -120,6 +129,7 @@ def _ready(tx: Transaction, row: Any, request: bytes, *, reason: str | None) -> 
         profile_url=row["profile_url"],
         request=request,
         sends=(row["sends"] or 0) + (row["answer"] is None),
+        asks=row["asks"] or 0,
         silences=row["silences"] or 0,
         depth=row["depth"],
         wanted=wants_answer(NotificationType(row["type"]), author_kind=AuthorKind(row["actor_kind"])),
@@ -155,8 +165,8 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 def keep_answer(tx: Transaction, ready: Ready, raw: RawAnswer, parsed: ParsedAnswer) -> None:
     """Commit what the gateway said before anything is made of it."""
     usage = msgspec.json.encode(dict(parsed.usage)).decode()
-    heard = (raw.body, raw.status, raw.content_type, usage)
-    tx.write(queries.KEEP_ANSWER, tx.account_id, ready.notification_id, *heard, ready.sends, expect=1)
+    heard = (raw.body, raw.status, raw.content_type, usage, parsed.cost_usd, None)
+    tx.write(queries.KEEP_ANSWER, tx.account_id, ready.notification_id, ready.asks, 0, ready.sends, *heard, expect=1)
 
 
 async def settle(tx: Transaction, ready: Ready, parsed: ParsedAnswer, *, attempt: int) -> AfterSilence:

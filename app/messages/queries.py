@@ -13,15 +13,17 @@ INSERT_MESSAGE = Write(
     "message_inserted",
     """message_inserted AS (
         INSERT INTO messages (account_id, id, task_id, author_kind, author_id, author_name, content, mentions,
-                              source_notification_id, depth, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING 1
+                              source_notification_id, depth, created_at, position)
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, t.message_count + 1
+        FROM tasks t WHERE t.account_id = $1 AND t.id = $3 RETURNING 1
     )""",
 )
 # A message is no change of the card, so the version that edits compare stays.
 TOUCH_TASK = Write(
     "task_touched",
     """task_touched AS (
-        UPDATE tasks SET last_message_at = $3, updated_at = $3 WHERE account_id = $1 AND id = $2 RETURNING 1
+        UPDATE tasks SET last_message_at = $3, updated_at = $3, message_count = message_count + 1
+        WHERE account_id = $1 AND id = $2 RETURNING 1
     )""",
 )
 

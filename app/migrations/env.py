@@ -16,6 +16,7 @@ from app.messages import models as messages
 from app.notifications import models as notifications
 from app.runtime.models import control, ledger
 from app.tasks import models as tasks
+from app.usage import models as usage
 
 ROOMS = (
     kernel,
@@ -26,6 +27,7 @@ ROOMS = (
     agents,
     memory,
     autonomy,
+    usage,
     tasks,
     messages,
     documents,

@@ -93,6 +93,7 @@ async def _tell(
             actor_id=happened.actor.id,
             status_from=start,
             caused_by_type=_cause(happened),
+            cause_id=_cause_id(happened),
             depth=happened.depth,
         )
         await tx.tell(NotificationQueued(notice=notice, happened=happened))
@@ -114,6 +115,11 @@ def _id(happened: Happening, recipient: UUID) -> UUID:
 def _cause(happened: Happening) -> str | None:
     wake = happened.scene.wake
     return wake.type if wake is not None and happened.actor.kind is ActorKind.AGENT else None
+
+
+def _cause_id(happened: Happening) -> UUID | None:
+    wake = happened.scene.wake
+    return wake.id if wake is not None and happened.actor.kind is ActorKind.AGENT else None
 
 
 def _of_graph(happened: Happening) -> str | None:

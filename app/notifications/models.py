@@ -14,6 +14,9 @@ from app.notifications.types import NotificationState, NotificationType
 class Notification(SQLModel, table=True):
     """`offered_at` is when a pull agent was last shown it by `next`; it is shown again until acknowledged.
 
+    `taken_at` is when a worker or `next` first took it: nothing merges into it any more. `merged` later messages were merged in
+    before; `cause_id` is the notification that led its author here.
+
     `command_id` was enqueued in the same statement, which is all that a foreign key would check; the notification outlives it.
     """
 
@@ -23,6 +26,16 @@ class Notification(SQLModel, table=True):
         tenant_key("message_id", "messages", name="notifications_message_fkey"),
         Index("notifications_queued_idx", "account_id", "recipient_id", "id", postgresql_where=text("state = 'queued'")),
         Index("notifications_task_idx", "account_id", "task_id", "recipient_id", "id"),
+        Index(
+            "notifications_pending_idx",
+            "account_id",
+            "task_id",
+            "recipient_id",
+            unique=True,
+            postgresql_where=text(
+                "type = 'thread_update' AND recipient_kind = 'agent' AND state = 'queued' AND taken_at IS NULL"
+            ),
+        ),
         {"postgresql_with": {"fillfactor": 80}},
     )
 
@@ -44,7 +57,10 @@ class Notification(SQLModel, table=True):
     state: NotificationState = Field(sa_column=enum_column(NotificationState, name="notifications_state_check"))
     reason: str | None = None
     attempts: int = 0
+    merged: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    cause_id: UUID | None = None
     command_id: UUID | None = None
     offered_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+    taken_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
     created_at: datetime = Field(sa_column=at_column())
     ended_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))

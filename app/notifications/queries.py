@@ -7,13 +7,15 @@ INSERT = Write(
     """notified AS (
         INSERT INTO notifications (
             account_id, id, type, recipient_kind, recipient_id, task_id, message_id, event_id, actor_kind, actor_id, status_from,
-            caused_by_type, title, body, depth, state, reason, attempts, command_id, created_at, ended_at)
+            caused_by_type, cause_id, title, body, depth, state, reason, attempts, command_id,
+            created_at, taken_at, ended_at)
         SELECT $1, r.id, r.type, r.recipient_kind, r.recipient_id, r.task_id, r.message_id, r.event_id, r.actor_kind, r.actor_id,
-            r.status_from, r.caused_by_type, r.title, r.body, r.depth, r.state, r.reason, 0, r.command_id, callboard_now(),
-            CASE WHEN r.state <> 'queued' THEN callboard_now() END
+            r.status_from, r.caused_by_type, r.cause_id, r.title, r.body, r.depth, r.state, r.reason, 0,
+            r.command_id, callboard_now(), callboard_now(), CASE WHEN r.state <> 'queued' THEN callboard_now() END
         FROM json_to_recordset($2::json) AS r (
             id uuid, type text, recipient_kind text, recipient_id uuid, task_id uuid, message_id uuid, event_id uuid,
-            actor_kind text, actor_id uuid, status_from text, caused_by_type text, title text, body text, depth smallint,
+            actor_kind text, actor_id uuid, status_from text, caused_by_type text, cause_id uuid,
+            title text, body text, depth smallint,
             state text, reason text, command_id uuid)
         RETURNING 1
     )""",

@@ -16,7 +16,10 @@ class NotificationType(StrEnum):
     STATUS_CHANGE = "status_change"
     RESPONSE_REQUEST = "response_request"
     READY = "ready"
+    WAKEUP = "wakeup"
     PRESENCE = "presence"
+    QUARANTINE = "quarantine"
+    BUDGET = "budget"
 
 
 class NotificationState(StrEnum):
@@ -46,6 +49,7 @@ class Notice(msgspec.Struct, kw_only=True):
     actor_id: UUID | None = None
     status_from: str | None = None
     caused_by_type: str | None = None
+    cause_id: UUID | None = None
     depth: int = 0
     state: NotificationState = NotificationState.QUEUED
     reason: str | None = None

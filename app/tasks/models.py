@@ -32,6 +32,7 @@ class Task(SQLModel, table=True):
         Index(
             "tasks_pool_idx", "account_id", "priority", "id", postgresql_where=text("status = 'inbox' AND NOT is_coordination")
         ),
+        check("(quarantined_at IS NULL) = (quarantine_reason IS NULL)", name="tasks_quarantine_check"),
         Index("tasks_newest_idx", "account_id", "id"),
         Index("tasks_board_idx", "account_id", "status", "id"),
         {"postgresql_with": {"fillfactor": 80}},
@@ -62,6 +63,30 @@ class Task(SQLModel, table=True):
     last_message_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
     completed_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
     archived_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+    message_count: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    quarantined_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+    quarantine_reason: str | None = None
+
+
+class TaskGuard(SQLModel, table=True):
+    """What keeps a task from going round: fruitless runs it may still have, and wake-ups of agents since `wakes_since`.
+
+    `cause_id` is the notification at which it was quarantined; without a row nothing was spent yet.
+    """
+
+    __tablename__ = "task_guards"
+    __table_args__ = (
+        tenant_key("task_id", "tasks", name="task_guards_task_fkey"),
+        {"postgresql_with": {"fillfactor": 50}},
+    )
+
+    account_id: UUID = Field(primary_key=True)
+    task_id: UUID = Field(primary_key=True)
+    credits: int = Field(sa_type=SmallInteger)
+    counted_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+    wakes: int = Field(default=0, sa_type=SmallInteger, sa_column_kwargs={"server_default": "0"})
+    wakes_since: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+    cause_id: UUID | None = None
 
 
 class TaskAssignee(SQLModel, table=True):

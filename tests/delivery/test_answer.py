@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from app.delivery.answer import read_answer
-from app.delivery.types import FailureClass, GatewayError, RawAnswer, ToolCall
+from app.delivery.gateway.answers import read_answer
+from app.delivery.types.runs import FailureClass, GatewayError, RawAnswer, ToolCall
 
 JSON = "application/json"
 SECRET = "session-which-is-secret"

@@ -60,7 +60,7 @@ async def test_a_worker_killed_between_answer_and_message_leaves_exactly_one(
     async with holder.transaction():
         await holder.execute(in_the_way)
         answer.set()
-        await make.until(finds(admin, "answer IS NOT NULL", table="deliveries"))
+        await make.until(finds(admin, "answer IS NOT NULL", table="delivery_rounds"))
         await make.until(finds(admin, BLOCKED, table="pg_stat_activity"))
         await killed(worker)
     if deaths:
@@ -78,11 +78,11 @@ async def test_a_worker_killed_before_its_answer_is_kept_asks_again_under_the_sa
     task = await board.task()
     await make.until(was_asked(gateway, 1))
     async with holder.transaction():
-        await holder.execute("SELECT * FROM deliveries FOR UPDATE")
+        await holder.execute("SELECT * FROM delivery_rounds FOR UPDATE")
         answer.set()
         await make.until(finds(admin, BLOCKED, table="pg_stat_activity"))
         await killed(worker)
-    assert await admin.fetchval("SELECT answer FROM deliveries") is None
+    assert await admin.fetchval("SELECT answer FROM delivery_rounds") is None
     await crew.start()
     await came_to_its_end(board, admin, task, words="Asked twice.")
     first, second = gateway.asked
@@ -127,9 +127,12 @@ async def test_a_worker_that_was_taken_for_dead_writes_nothing(board, gateway, c
     await admin.execute(LONG_SILENT)
     await crew.start()
     await came_to_its_end(board, admin, task, words="In time.")
-    before = await admin.fetch("SELECT * FROM deliveries"), await admin.fetchval("SELECT last_seq FROM event_counters")
+    before = await admin.fetch("SELECT * FROM delivery_rounds"), await admin.fetchval("SELECT last_seq FROM event_counters")
     late.set()
     zombie.send_signal(signal.SIGCONT)
     await make.until(lambda: asyncio.sleep(0, "attempt_fenced" in crew.logged))
-    assert before == (await admin.fetch("SELECT * FROM deliveries"), await admin.fetchval("SELECT last_seq FROM event_counters"))
+    assert before == (
+        await admin.fetch("SELECT * FROM delivery_rounds"),
+        await admin.fetchval("SELECT last_seq FROM event_counters"),
+    )
     assert len(await thread(board, task["id"])) == 1

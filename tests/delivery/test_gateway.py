@@ -5,10 +5,10 @@ import msgspec
 import pytest
 import respx
 
-from app.delivery import gateway
-from app.delivery.answer import read_answer
-from app.delivery.gateway import ANSWER_LIMIT, Endpoint, GatewayRequest, SendHeaders, encode_request
-from app.delivery.types import FailureClass, GatewayError
+from app.delivery.gateway import responses as gateway
+from app.delivery.gateway.answers import read_answer
+from app.delivery.gateway.responses import ANSWER_LIMIT, Endpoint, GatewayRequest, encode_request
+from app.delivery.types.runs import FailureClass, GatewayError, SendHeaders
 from tests.delivery.worlds import NOW
 
 URL = "http://gateway.example"

@@ -3,7 +3,7 @@
 import pytest
 
 from app.delivery import render
-from app.delivery.types import PromptCriterion
+from app.delivery.types.prompts import PromptCriterion
 from app.policies.types import Evidence
 from app.tasks.types import HandoffKind, Verdict
 from tests.delivery.test_render import policy, prompt

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from app.delivery import render
-from app.delivery.types import MentionableAgent, PromptMessage, RepositoryFacts
+from app.delivery.types.prompts import MentionableAgent, PromptMessage, RepositoryFacts
 from app.notifications.types import NotificationType
 from app.policies.types import Evidence
 from app.tasks.types import TaskStatus

@@ -8,7 +8,7 @@ from jinja2.exceptions import SecurityError
 
 from app.delivery import render
 from app.delivery.fence import TooLarge
-from app.delivery.types import MentionableAgent
+from app.delivery.types.prompts import MentionableAgent
 from tests.delivery.worlds import POLICY, context, message, tokens
 
 FENCED = re.compile(r"<<<QUOTED MATERIAL (\w+) \| [^\n]*>>>\n.*?\n<<<END QUOTED MATERIAL \1>>>", re.DOTALL)

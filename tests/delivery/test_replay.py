@@ -111,7 +111,9 @@ async def test_silence_before_it_died_does_not_count_afterwards(board, gateway, 
 async def test_what_was_heard_before_it_died_is_settled_without_asking_again(board, gateway, admin):
     task = await died(board, gateway, admin, replies=[refuses(404)])
     heard = says("Now I can.").body
-    await admin.execute("UPDATE deliveries SET answer = $1, answer_status = 200, answer_type = $2", heard, JSON)
+    await admin.execute(
+        "UPDATE delivery_rounds SET answer = $1, answer_status = 200, answer_type = $2, answered_at = now()", heard, JSON
+    )
     assert (await replay(board)).status_code == 200
     async with gateways.working(board.settings):
         await delivered(board, admin, task)

@@ -5,13 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.delivery.rules import DEPTH_LIMIT, should_deliver
-from app.delivery.types import (
-    AuthorKind,
-    Deliver,
-    DeliveryFacts,
-    DeliveryReason,
-    Skip,
-)
+from app.delivery.types import AuthorKind, Deliver, DeliveryFacts, DeliveryReason, Skip
 from app.notifications.types import NotificationType
 from app.tasks.types import TaskStatus
 from tests.delivery.worlds import facts

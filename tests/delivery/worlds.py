@@ -6,9 +6,8 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from app.delivery.types import (
-    AuthorKind,
-    DeliveryFacts,
+from app.delivery.types import AuthorKind, DeliveryFacts
+from app.delivery.types.prompts import (
     MentionableAgent,
     PromptAgent,
     PromptContext,

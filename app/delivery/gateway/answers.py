@@ -6,7 +6,7 @@ from typing import cast
 
 import msgspec
 
-from app.delivery.types import FailureClass, GatewayError, ParsedAnswer, RawAnswer, ToolCall
+from app.delivery.types.runs import FailureClass, GatewayError, ParsedAnswer, RawAnswer, ToolCall
 
 TEXT_DEPTH = 16
 

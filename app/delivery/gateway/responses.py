@@ -11,7 +11,7 @@ from http import HTTPStatus
 import httpx
 import msgspec
 
-from app.delivery.types import FailureClass, GatewayError, RawAnswer
+from app.delivery.types.runs import FailureClass, GatewayError, RawAnswer, SendHeaders
 
 ANSWER_LIMIT = 8 * 1024 * 1024
 REFUSAL_LIMIT = 64 * 1024
@@ -42,19 +42,6 @@ class GatewayRequest:
     session_key: str = field(repr=False)
     instructions: str
     input: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendHeaders:
-    """What travels beside the frozen body; it may differ between two sends of the same bytes."""
-
-    agent_slug: str
-    session_key: str = field(repr=False)
-    idempotency_key: str | None = None
-    lane_seq: int | None = None
-    lane_epoch: int | None = None
-    request_id: str | None = None
-    traceparent: str | None = None
 
 
 def encode_request(request: GatewayRequest) -> bytes:
