@@ -36,6 +36,7 @@ from app.autonomy import targets
 from app.autonomy.schemas import ApprovalView
 from app.bootstrap import service as bootstrap
 from app.bootstrap.types import Report
+from app.delivery import api as delivery_api
 from app.delivery import commands as delivery
 from app.delivery import render
 from app.documents import api as documents_api
@@ -111,6 +112,7 @@ ROOMS = (
     agents_api,
     accounts_api,
     notifications_api,
+    delivery_api,
     autonomy_api,
     explain_api,
     agent_api,

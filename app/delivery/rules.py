@@ -1,6 +1,7 @@
 """Who is woken, what an answer means, and what silence leads to."""
 
 import re
+from collections.abc import Mapping
 from typing import assert_never
 
 from app.delivery.types import (
@@ -71,6 +72,8 @@ def _refused_for_any_type(facts: DeliveryFacts, *, depth_limit: int) -> Delivery
         return DeliveryReason.TOO_DEEP
     if facts.is_coordination and not facts.recipient_is_orchestrator:
         return DeliveryReason.COORDINATION_ONLY
+    if facts.is_quarantined and not by_person:
+        return DeliveryReason.QUARANTINED
     return None
 
 
@@ -152,6 +155,45 @@ def _agent_wrote(facts: DeliveryFacts) -> DeliveryDecision:
     if facts.recipient_is_assigned:
         return Deliver(DeliveryReason.ASSIGNEE_HEARS)
     return Skip(DeliveryReason.NOT_ASSIGNED)
+
+
+EXPLANATIONS: Mapping[DeliveryReason, str] = {
+    DeliveryReason.ASSIGNED: "The task was assigned to this agent.",
+    DeliveryReason.READY: "Nothing is left that the task waits for.",
+    DeliveryReason.MENTIONED: "Somebody who may called the agent by name.",
+    DeliveryReason.ASKED: "The agent was asked for its answer.",
+    DeliveryReason.PERSON_WROTE: "A person wrote in a thread that the agent follows.",
+    DeliveryReason.ORCHESTRATOR_WATCHES: "The orchestrator hears what agents write.",
+    DeliveryReason.ASSIGNEE_HEARS: "The agent works on the task.",
+    DeliveryReason.REVIEWER_HEARS: "The task is in review, and the agent reviews.",
+    DeliveryReason.REVIEW_WANTED: "The task came into review, and the agent may look at it.",
+    DeliveryReason.REVIEW_ANSWERED: "The review sent the task back to the agent.",
+    DeliveryReason.STATUS_CHANGED: "The task moved, and the agent works on it or leads.",
+    DeliveryReason.WOKEN: "It is time for the agent's own wake-up, and there is something to do.",
+    DeliveryReason.OWN_MESSAGE: "The agent wrote it itself.",
+    DeliveryReason.OWN_CHANGE: "The agent made the change itself.",
+    DeliveryReason.TOO_DEEP: "Too many causes lie before it: agents woke each other, one after the other.",
+    DeliveryReason.TASK_ARCHIVED: "The task is archived.",
+    DeliveryReason.TASK_DONE: "The task is done.",
+    DeliveryReason.TASK_BLOCKED: "The task is blocked.",
+    DeliveryReason.COORDINATION_ONLY: "The coordination thread is the orchestrator's.",
+    DeliveryReason.NO_LONGER_ASSIGNED: "The agent is no longer assigned.",
+    DeliveryReason.NOT_ASSIGNED: "The agent does not work on the task.",
+    DeliveryReason.NOT_FOR_REVIEW: "The task is in review, and the agent does not review it.",
+    DeliveryReason.REPLY_TO_REPLY: "An agent replied to a reply, and only the orchestrator's goes on from there.",
+    DeliveryReason.MENTION_NOT_ALLOWED: "The author may not wake agents.",
+    DeliveryReason.FOR_PEOPLE: "It is for people only.",
+    DeliveryReason.NOTHING_TO_DO: "There was nothing to wake the agent for.",
+    DeliveryReason.QUARANTINED: "The task is quarantined until a person lifts that.",
+    DeliveryReason.WAKE_BUDGET: "The task has used up its wake-ups of this hour.",
+    DeliveryReason.ROUND_AND_ROUND: "The same agents woke each other over and over.",
+    DeliveryReason.STOPPED: "A person stopped the task.",
+}
+
+
+def explained(reason: DeliveryReason) -> str:
+    """The reason in a sentence."""
+    return EXPLANATIONS[reason]
 
 
 def classify_text(text: str) -> Answer:

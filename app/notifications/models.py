@@ -24,7 +24,7 @@ class Notification(SQLModel, table=True):
     __table_args__ = (
         tenant_key("task_id", "tasks", name="notifications_task_fkey"),
         tenant_key("message_id", "messages", name="notifications_message_fkey"),
-        Index("notifications_queued_idx", "account_id", "recipient_id", "id", postgresql_where=text("state = 'queued'")),
+        Index("notifications_recipient_idx", "account_id", "recipient_id", "state", "id"),
         Index("notifications_task_idx", "account_id", "task_id", "recipient_id", "id"),
         Index(
             "notifications_pending_idx",

@@ -118,6 +118,15 @@ async def replay_many(tx: Transaction, principal: Principal, asked: ReplayMany) 
     return ReplayedView(replayed=len(rows), remaining=remaining)
 
 
+async def replay_these(tx: Transaction, principal: Principal, letter_ids: Sequence[UUID]) -> int:
+    """Queue the commands of these letters once more, but for those that this principal may not; answers how many."""
+    found = await tx.rows(queries.LOCKED_THESE, tx.account_id, list(letter_ids))
+    rows = [row for row in found if rules.obstacle(_facts(row), who=principal.id) is None]
+    if rows:
+        await _replay(tx, principal, rows)
+    return len(rows)
+
+
 async def _replay(tx: Transaction, principal: Principal, rows: Sequence[Any]) -> None:
     ids = [row["command_id"] for row in rows]
     replayed = tuple(

@@ -30,6 +30,7 @@ BLOCKED = {"task_status": TaskStatus.BLOCKED}
 REVIEW = {"task_status": TaskStatus.REVIEW}
 ARCHIVED = {"task_status": TaskStatus.ARCHIVED}
 FROM_REVIEW = {"status_from": TaskStatus.REVIEW}
+QUARANTINED = {"is_quarantined": True}
 TOO_DEEP = {"depth": DEPTH_LIMIT + 1}
 
 DELIVERED = [
@@ -70,6 +71,8 @@ DELIVERED = [
     (MOVE, ASSIGNEE | TOO_DEEP, "status_changed"),
     (MOVE, ORCHESTRATOR, "status_changed"),
     (UPDATE, ORCHESTRATOR | BY_PERSON | {"is_coordination": True}, "orchestrator_watches"),
+    (UPDATE, BY_PERSON | QUARANTINED, "person_wrote"),
+    (NotificationType.WAKEUP, {"author_kind": AuthorKind.SYSTEM, "task_status": None}, "woken"),
 ]
 
 SKIPPED = [
@@ -108,8 +111,15 @@ SKIPPED = [
     (MOVE, ASSIGNEE | ARCHIVED, "task_archived"),
     (MOVE, {}, "not_assigned"),
     (MOVE, ASSIGNEE | {"author_is_recipient": True}, "own_change"),
+    (UPDATE, ASSIGNEE | QUARANTINED, "quarantined"),
+    (ASSIGNMENT, ASSIGNEE | QUARANTINED, "quarantined"),
+    (MOVE, ASSIGNEE | QUARANTINED | {"author_kind": AuthorKind.SYSTEM}, "quarantined"),
     (NotificationType.PRESENCE, {}, "for_people"),
+    (NotificationType.QUARANTINE, {}, "for_people"),
+    (NotificationType.BUDGET, BY_PERSON, "for_people"),
 ]
+# Said of wake-ups that the table allows: by the guards against loops, by a stop, and where there was nothing to wake for.
+OF_OTHERS = {"wake_budget", "round_and_round", "stopped", "nothing_to_do"}
 
 any_facts = st.builds(
     DeliveryFacts,
@@ -126,6 +136,7 @@ any_facts = st.builds(
     status_from=st.none() | st.sampled_from(TaskStatus),
     depth=st.integers(0, 20),
     is_coordination=st.booleans(),
+    is_quarantined=st.booleans(),
 )
 
 
@@ -144,7 +155,7 @@ def test_an_agent_is_left_alone(kind, changes, reason):
 
 
 def test_every_reason_is_reached_by_the_table():
-    assert {DeliveryReason(reason) for _, _, reason in DELIVERED + SKIPPED} == set(DeliveryReason)
+    assert {DeliveryReason(reason) for _, _, reason in DELIVERED + SKIPPED} == set(DeliveryReason) - OF_OTHERS
 
 
 @given(any_facts)
@@ -168,6 +179,12 @@ def test_only_a_persons_mention_wakes_for_an_archived_task(given_facts):
 
 
 @given(any_facts)
+def test_of_a_quarantined_task_only_people_wake(given_facts):
+    decision = should_deliver(replace(given_facts, is_quarantined=True, is_coordination=False))
+    assert isinstance(decision, Skip) or given_facts.author_kind is PERSON
+
+
+@given(any_facts)
 def test_no_thread_update_wakes_for_a_done_task(given_facts):
     done = replace(given_facts, type=UPDATE, task_status=TaskStatus.DONE, is_coordination=False)
     assert isinstance(should_deliver(done), Skip)
@@ -176,7 +193,7 @@ def test_no_thread_update_wakes_for_a_done_task(given_facts):
 @given(any_facts, st.sampled_from([TaskStatus.IN_PROGRESS, TaskStatus.BLOCKED]))
 def test_assignees_always_hear_what_the_review_said(given_facts, status):
     sent_back = {"type": MOVE, "status_from": TaskStatus.REVIEW, "task_status": status, "recipient_is_assigned": True}
-    others = {"author_is_recipient": False, "is_coordination": False}
+    others = {"author_is_recipient": False, "is_coordination": False, "is_quarantined": False}
     assert should_deliver(replace(given_facts, **sent_back, **others)) == Deliver(DeliveryReason.REVIEW_ANSWERED)
 
 
@@ -189,6 +206,7 @@ def test_an_agents_mention_wakes_exactly_if_allowed_and_near(given_facts):
         author_is_recipient=False,
         task_status=TaskStatus.IN_PROGRESS,
         is_coordination=False,
+        is_quarantined=False,
     )
     allowed = mention.author_can_mention and mention.depth <= DEPTH_LIMIT
     assert isinstance(should_deliver(mention), Deliver) == allowed

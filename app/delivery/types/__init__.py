@@ -79,6 +79,7 @@ class DeliveryFacts:
     status_from: TaskStatus | None
     depth: int
     is_coordination: bool
+    is_quarantined: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,8 +118,8 @@ class PromptWakeup:
 class PromptContext:
     """Everything one prompt is rendered from, as plain values; the session key is not among them.
 
-    `unread` is what the agent has not been shown of the thread, without its own words; `tools` are offered with this prompt,
-    and where there are none it acts over HTTP.
+    `unread` is what the agent has not been shown of the thread, without its own words, and `seen` how far it is shown the
+    thread now; `tools` are offered with this prompt, and where there are none it acts over HTTP.
     """
 
     account_name: str
@@ -143,6 +143,7 @@ class PromptContext:
     evidence: Evidence = Evidence.OFF
     unread: tuple[PromptMessage, ...] = ()
     unread_omitted: int = 0
+    seen: int = 0
     tools: tuple[Tool, ...] = ()
     wakeup: PromptWakeup | None = None
 
@@ -151,7 +152,8 @@ class PromptContext:
 class Prompt:
     """A rendered prompt; `digest` and `size` are of its UTF-8 bytes, `template_version` of its sources.
 
-    `template_source` says whose they are: `built_in`, `fork` or `account`.
+    `template_source` says whose they are: `built_in`, `fork` or `account`; `seen` is how far it shows the thread, and
+    `suspicions` name what looks like an attack in the texts from outside.
     """
 
     instructions: str
@@ -160,3 +162,5 @@ class Prompt:
     digest: str
     size: int
     template_source: str = "built_in"
+    seen: int = 0
+    suspicions: tuple[str, ...] = ()

@@ -371,6 +371,8 @@ def upgrade() -> None:
     op.alter_column("deliveries", "template_source", nullable=False)
     op.alter_column("messages", "position", nullable=False)
     op.create_unique_constraint("messages_position_key", "messages", ["account_id", "task_id", "position"])
+    op.create_index("notifications_recipient_idx", "notifications", ["account_id", "recipient_id", "state", "id"], unique=False)
+    op.drop_index("notifications_queued_idx", table_name="notifications", postgresql_where=sa.text("state = 'queued'"))
     op.create_index(
         "notifications_pending_idx",
         "notifications",
@@ -446,6 +448,14 @@ def downgrade() -> None:
     op.drop_column("tasks", "quarantine_reason")
     op.drop_column("tasks", "quarantined_at")
     op.drop_column("tasks", "message_count")
+    op.create_index(
+        "notifications_queued_idx",
+        "notifications",
+        ["account_id", "recipient_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'queued'"),
+    )
+    op.drop_index("notifications_recipient_idx", table_name="notifications")
     op.drop_index(
         "notifications_pending_idx",
         table_name="notifications",

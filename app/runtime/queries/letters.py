@@ -33,6 +33,12 @@ FROM runtime_dead_letters d JOIN runtime_commands c ON c.account_id = d.account_
 WHERE d.account_id = $1 AND d.id = $2 FOR NO KEY UPDATE OF c, d
 """
 
+LOCKED_THESE = f"""
+SELECT {_FIELDS}, c.payload::text AS payload, callboard_now() AS now
+FROM runtime_dead_letters d JOIN runtime_commands c ON c.account_id = d.account_id AND c.id = d.command_id
+WHERE d.account_id = $1 AND d.id = ANY($2::uuid[]) ORDER BY c.id FOR NO KEY UPDATE OF c, d
+"""
+
 # `$2` a cause, `$3` a type, `$4` the types that can be run, `$5` profiles and `$6` causes to leave out.
 _REPLAYABLE = f"""{_OF_ACCOUNT} AND d.state = 'open' AND d.eligible_for_replay AND c.state = 'dead_lettered'
     AND ($2::text IS NULL OR d.reason_class = $2) AND ($3::text IS NULL OR c.type = $3) AND c.type = ANY($4::text[])
