@@ -27,7 +27,7 @@ from app.agentapi import explain as explain_api
 from app.agentapi import tools as agent_tools
 from app.agentapi.waiting import Waiting
 from app.agents import api as agents_api
-from app.agents import commands as _agents  # noqa: F401 its commands are declared by being imported
+from app.agents import commands as agents
 from app.agents import tools as agents_tools
 from app.agents.presence import Presence
 from app.autonomy import api as autonomy_api
@@ -38,7 +38,9 @@ from app.bootstrap import service as bootstrap
 from app.bootstrap.types import Report
 from app.delivery import api as delivery_api
 from app.delivery import commands as delivery
-from app.delivery import render
+from app.delivery import forgetting, templates_api, templating, waking
+from app.delivery import probing as _probing  # noqa: F401 its command is declared by being imported
+from app.delivery.resources import Resources
 from app.documents import api as documents_api
 from app.documents import service as documents
 from app.documents import tools as documents_tools
@@ -52,7 +54,7 @@ from app.kernel.envelope import Identified, on_defect, on_framework, on_refusal
 from app.kernel.errors import CallboardError
 from app.kernel.ids import new_id
 from app.kernel.settings import Settings, from_environment
-from app.kernel.transaction import Subscribers
+from app.kernel.transaction import Subscribers, together
 from app.kernel.types import Origin
 from app.kernel.wake import Wakes
 from app.mcp import api as mcp_api
@@ -65,6 +67,7 @@ from app.messages import api as messages_api
 from app.messages import tools as messages_tools
 from app.notifications import api as notifications_api
 from app.notifications import commands as notifications
+from app.notifications import ending as notifications_ending
 from app.observability import api as observability_api
 from app.observability import tracing
 from app.observability.measuring import Measured
@@ -92,6 +95,11 @@ from app.tasks import api as tasks_api
 from app.tasks import commands as _tasks  # noqa: F401 its commands are declared by being imported
 from app.tasks import reading as tasks
 from app.tasks import tools as tasks_tools
+from app.usage import api as usage_api
+from app.usage import commands as _usage  # noqa: F401 its commands are declared by being imported
+from app.usage import keeping as usage_keeping
+from app.usage import reading as usage_reading
+from app.usage import telling as usage_telling
 
 VERSION = "0.1.0"
 VERBS = (
@@ -102,7 +110,14 @@ VERBS = (
     *memory_tools.VERBS,
     *agent_tools.VERBS,
 )
-SUBSCRIBERS: Subscribers = {**notifications.SUBSCRIPTIONS, **delivery.SUBSCRIPTIONS, **autonomy.SUBSCRIPTIONS}
+SUBSCRIBERS: Subscribers = together(
+    agents.SUBSCRIPTIONS,
+    notifications.SUBSCRIPTIONS,
+    delivery.SUBSCRIPTIONS,
+    forgetting.SUBSCRIPTIONS,
+    waking.SUBSCRIPTIONS,
+    autonomy.SUBSCRIPTIONS,
+)
 ROOMS = (
     tasks_api,
     messages_api,
@@ -113,7 +128,9 @@ ROOMS = (
     accounts_api,
     notifications_api,
     delivery_api,
+    templates_api,
     autonomy_api,
+    usage_api,
     explain_api,
     agent_api,
     mcp_api,
@@ -123,7 +140,10 @@ ROOMS = (
 SeedReport = Report
 targets.register("task", tasks.one)
 targets.register("document", documents.one)
+targets.register(usage_telling.KIND, usage_reading.one)
 retention.add("memory", memory.purge_expired)
+retention.add("usage", usage_keeping.purge)
+retention.add("notifications", notifications_ending.forget)
 CONTRACTS.publish("memory_snapshot", MemorySnapshotView)
 CONTRACTS.publish("approval", ApprovalView)
 
@@ -154,7 +174,7 @@ async def _serving(app: Litestar) -> AsyncIterator[None]:
 
     settings: Settings = app.state.settings
     logs.configure(level=settings.log_level, output=settings.log_format)
-    render.built_in()
+    templating.ready(settings)
     tracing.configure(settings.otlp_endpoint, service="callboard-api", version=VERSION)
     async with opened(settings) as database:
         now = clock.now if settings.clock == clock.SYSTEM else None
@@ -166,6 +186,7 @@ async def _serving(app: Litestar) -> AsyncIterator[None]:
         app.state.board = Board(database, authenticate=presence.watched(identities.authenticate), permit=policies.permit)
         app.state.clock = SimulatedClock(lambda: db.direct(settings.database_url or "", role=db.RUNTIME_ROLE))
         app.state.mcp_endpoint = _mcp_endpoint(settings)
+        app.state.verbs = VERBS
         watching = [asyncio.create_task(pulses.run()), asyncio.create_task(presence.run())]
         try:
             async with (
@@ -230,7 +251,7 @@ async def _measured(database: Database) -> AsyncIterator[Counts]:
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     """Run commands until `stop` is set, then let what is in flight end."""
     logs.configure(level=settings.log_level, output=settings.log_format)
-    render.built_in()
+    templating.ready(settings)
     tracing.configure(settings.otlp_endpoint, service="callboard-worker", version=VERSION)
     is_simulated = settings.clock == clock.SIMULATED
     size = max(settings.pool_size, 2)
@@ -246,7 +267,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             handlers=traced(REGISTRY.handlers()),
             slots=1 if is_simulated else settings.worker_slots,
             intake=OrderedIntake if is_simulated else Intake,
-            resources=delivery.Resources(client, settings),
+            resources=Resources(client, settings, VERBS),
             profiles=cast("Controls", database.controls).profile,
             drain_seconds=float(max(1, settings.drain_seconds - 2)),
             version=VERSION,

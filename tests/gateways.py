@@ -76,6 +76,23 @@ def says(text: str, *, delay: float = 0.0, once: asyncio.Event | None = None) ->
     return Reply(body=msgspec.json.encode(body), delay=delay, once=once)
 
 
+def calls(*wanted: tuple[str, Any], text: str = "", once: asyncio.Event | None = None) -> Reply:
+    """Tool calls by name, each with its arguments as an object, or as the text that the model wrote."""
+    output: list[dict[str, Any]] = [
+        {
+            "type": "function_call",
+            "call_id": f"call_{number}",
+            "name": name,
+            "arguments": arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode(),
+        }
+        for number, (name, arguments) in enumerate(wanted)
+    ]
+    if text:
+        output.append({"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]})
+    body = {"object": "response", "output": output, "usage": {"input_tokens": 7, "output_tokens": 3}}
+    return Reply(body=msgspec.json.encode(body), once=once)
+
+
 def refuses(status: int, **headers: str) -> Reply:
     return Reply(status=status, body=b"no", content_type="text/plain", headers=headers)
 
@@ -98,6 +115,8 @@ class Gateway:
         self.answering = answering
         self.script: list[Reply] = []
         self.asked: list[Asked] = []
+        self.hung_up: list[Asked] = []
+        self.probed = 0
         self.most_at_once = 0
         self.overlapping: list[str] = []
         self._inside: Counter[str] = Counter()
@@ -137,12 +156,33 @@ class Gateway:
         # A worker that was killed, or a test that is over, hears no answer; a cancelled callback would be reported.
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             try:
-                await self._answered(await _read(reader), writer)
+                await self._served(await _head(reader), reader, writer)
             finally:
                 self._serving.discard(task)
                 writer.close()
 
-    async def _answered(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def _served(self, head: list[str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not head[0].startswith("GET "):
+            await self._answered(await _read(head, reader), reader, writer)
+            return
+        self.probed += 1
+        writer.write(Reply(status=404, body=b"nothing here").encoded())
+        await writer.drain()
+
+    async def _awaited(self, asked: Asked, reader: asyncio.StreamReader, once: asyncio.Event) -> None:
+        """Wait for the event, and remember who hung up meanwhile."""
+        gone, waiting = asyncio.create_task(reader.read()), asyncio.create_task(once.wait())
+        try:
+            done, _ = await asyncio.wait([gone, waiting], return_when=asyncio.FIRST_COMPLETED)
+            if gone in done:
+                self.hung_up.append(asked)
+            await waiting
+        finally:
+            for task in (gone, waiting):
+                task.cancel()
+            await asyncio.gather(gone, waiting, return_exceptions=True)
+
+    async def _answered(self, asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.asked.append(asked)
         self._inside[asked.session] += 1
         self._agents[asked.agent] += 1
@@ -154,7 +194,7 @@ class Gateway:
             reply = self.script.pop(0) if self.script else self.answering(asked)
             await asyncio.sleep(reply.delay)
             if reply.once is not None:
-                await reply.once.wait()
+                await self._awaited(asked, reader, reply.once)
         finally:
             self._inside[asked.session] -= 1
             self._agents[asked.agent] -= 1
@@ -162,9 +202,12 @@ class Gateway:
         await writer.drain()
 
 
-async def _read(reader: asyncio.StreamReader) -> Asked:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode()
-    first, *lines = head.strip().split("\r\n")
+async def _head(reader: asyncio.StreamReader) -> list[str]:
+    return (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
+
+
+async def _read(head: list[str], reader: asyncio.StreamReader) -> Asked:
+    first, *lines = head
     headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
     body = await reader.readexactly(int(headers["content-length"]))
     return Asked(path=first.split(" ")[1], headers=headers, body=body, at=asyncio.get_running_loop().time())

@@ -6,6 +6,7 @@ import msgspec
 
 from app.accounts import queries
 from app.accounts.schemas import AccountEdit, AccountView
+from app.accounts.types import OrchestratorNamed
 from app.events import service as events
 from app.kernel.errors import Invalid, Missing
 from app.kernel.transaction import Transaction
@@ -57,6 +58,8 @@ async def edit(tx: Transaction, principal: Principal, asked: AccountEdit) -> Acc
         payload=payload,
         sequence=row["version"] + 1,
     )
+    if leader is not None:
+        await tx.tell(OrchestratorNamed(agent_id=leader))
     await tx.flush()
     return await view(tx)
 

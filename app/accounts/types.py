@@ -2,7 +2,9 @@
 
 from enum import StrEnum
 from typing import Annotated
+from uuid import UUID
 
+import msgspec
 from msgspec import Meta
 
 LeaseSeconds = Annotated[int, Meta(ge=30, le=86_400, description="a whole number from 30 to 86400")]
@@ -13,3 +15,9 @@ class Scope(StrEnum):
 
     API = "api"
     AGENT = "agent"
+
+
+class OrchestratorNamed(msgspec.Struct, frozen=True, kw_only=True):
+    """Told when an agent becomes the account's orchestrator."""
+
+    agent_id: UUID

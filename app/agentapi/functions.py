@@ -7,7 +7,7 @@ import msgspec
 
 from app.agentapi import aliases, shapes
 from app.agentapi.calling import Asked, call
-from app.kernel import envelope
+from app.kernel import refusals
 from app.kernel.db import Database
 from app.kernel.errors import Invalid, Malformed, Missing
 from app.kernel.types import Origin, Principal
@@ -70,7 +70,7 @@ async def invoke(  # noqa: PLR0913
 
 def refusal(error: Exception, origin: Origin) -> Outcome:
     """The outcome that HTTP would give for this error."""
-    status, content = envelope.refused(error, origin)
+    status, content = refusals.refused(error, origin)
     # Details hold tuples, ids and enums; what is said of them is what JSON makes of them.
     return Outcome(status=status, content=msgspec.json.decode(msgspec.json.encode(content)))
 

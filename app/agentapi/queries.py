@@ -28,7 +28,9 @@ WITH me AS (
       AND (SELECT reach FROM me) = 'pull'
     ORDER BY n.id LIMIT 1 FOR UPDATE SKIP LOCKED
 ), offered AS (
-    UPDATE notifications n SET offered_at = callboard_now() FROM waiting w WHERE n.account_id = $1 AND n.id = w.id
+    UPDATE notifications n SET offered_at = callboard_now(), taken_at = coalesce(n.taken_at, callboard_now()),
+        attempts = n.attempts + 1
+    FROM waiting w WHERE n.account_id = $1 AND n.id = w.id
     RETURNING n.id, n.type, n.task_id, n.message_id, n.title, n.body, n.created_at
 ), room AS (
     SELECT (SELECT count(*) FROM held) < me.capacity AND NOT EXISTS (SELECT 1 FROM offered) AS is_free FROM me
@@ -37,18 +39,22 @@ SELECT me.*, room.is_free,
     (SELECT coalesce(json_agg(json_build_object('task_id', h.id, 'kind', h.lease_kind, 'fence', h.lease_fence,
             'until', {_UTC.format(time="h.lease_until")}) ORDER BY h.lease_until), '[]') FROM held h)::text AS held,
     offered.id AS notice_id, offered.type, offered.task_id, offered.message_id, offered.title, offered.body, offered.created_at,
+    (SELECT count(*) FROM messages u WHERE u.account_id = $1 AND u.task_id = offered.task_id AND u.author_id IS DISTINCT FROM $2
+        AND u.position > coalesce((SELECT p.seen FROM thread_positions p
+            WHERE p.account_id = $1 AND p.task_id = offered.task_id AND p.agent_id = $2), 0)) AS unread,
     own.id AS own_id, own.status AS own_status, pool.id AS pool_id
 FROM me CROSS JOIN room LEFT JOIN offered ON true
 LEFT JOIN LATERAL (
     SELECT o.id, o.status FROM task_assignees x JOIN tasks o ON o.account_id = x.account_id AND o.id = x.task_id
     WHERE room.is_free AND x.account_id = $1 AND x.agent_id = $2 AND x.removed_at IS NULL AND NOT x.is_closed AND {_FREE}
+      AND o.quarantined_at IS NULL
       AND (o.status = 'in_progress' OR o.status = 'assigned' AND {_READY})
     ORDER BY (o.status = 'in_progress') DESC, o.priority, o.id LIMIT 1
 ) own ON true
 LEFT JOIN LATERAL (
     SELECT o.id FROM tasks o
     WHERE room.is_free AND me.is_open AND own.id IS NULL
-      AND o.account_id = $1 AND o.status = 'inbox' AND NOT o.is_coordination AND {_READY}
+      AND o.account_id = $1 AND o.status = 'inbox' AND NOT o.is_coordination AND o.quarantined_at IS NULL AND {_READY}
     ORDER BY o.priority, o.id LIMIT 1
 ) pool ON true
 """
@@ -62,11 +68,12 @@ _STUCK = """(o.status = 'blocked'
 # the first that nobody is on, and the first that nobody has moved for `$3` seconds: blocked, unowned, or begun and dropped.
 OFFICE = f"""
 WITH review AS (
-    SELECT o.id, o.priority FROM tasks o WHERE o.account_id = $1 AND o.status = 'review' AND {_FREE}
+    SELECT o.id, o.priority FROM tasks o WHERE o.account_id = $1 AND o.status = 'review' AND o.quarantined_at IS NULL AND {_FREE}
     ORDER BY o.priority, o.id LIMIT 200
 ), unassigned AS (
     SELECT o.id FROM tasks o
-    WHERE $2 AND o.account_id = $1 AND o.status = 'inbox' AND NOT o.is_coordination ORDER BY o.priority, o.id LIMIT 1
+    WHERE $2 AND o.account_id = $1 AND o.status = 'inbox' AND NOT o.is_coordination AND o.quarantined_at IS NULL
+    ORDER BY o.priority, o.id LIMIT 1
 )
 SELECT
     (SELECT coalesce(json_agg(json_build_object('id', r.id, 'acted', ARRAY(SELECT x.agent_id FROM task_assignees x
@@ -77,7 +84,7 @@ SELECT
         FROM agents a WHERE EXISTS (SELECT 1 FROM review) AND a.account_id = $1 AND a.retired_at IS NULL)::text AS crew,
     (SELECT id FROM unassigned) AS unassigned,
     (SELECT o.id FROM tasks o
-        WHERE $2 AND NOT EXISTS (SELECT 1 FROM unassigned) AND o.account_id = $1 AND NOT o.is_coordination
+        WHERE $2 AND NOT EXISTS (SELECT 1 FROM unassigned) AND o.account_id = $1 AND NOT o.is_coordination AND o.quarantined_at IS NULL
           AND o.status IN ('blocked', 'review', 'in_progress', 'assigned')
           AND o.updated_at <= callboard_now() - make_interval(secs => $3) AND {_STUCK}
         ORDER BY o.priority, o.id LIMIT 1) AS stuck
@@ -92,6 +99,8 @@ SELECT
         WHERE h.account_id = $1 AND h.lease_agent_id IS NOT NULL AND h.lease_until > callboard_now())::text AS in_hand,
     (SELECT coalesce(json_agg(json_build_object('agent_id', a.id, 'type', n.type, 'state', n.state, 'reason', n.reason,
             'created_at', {_UTC.format(time="n.created_at")}, 'offered_at', {_UTC.format(time="n.offered_at")},
+            'gateway_offline_since', (SELECT {_UTC.format(time="g.changed_at")} FROM gateway_presence g
+                WHERE g.account_id = $1 AND g.profile_id = a.profile_id AND g.state = 'offline'),
             'ended_at', {_UTC.format(time="n.ended_at")})), '[]')
         FROM agents a CROSS JOIN LATERAL (SELECT * FROM notifications o
             WHERE o.account_id = $1 AND o.task_id = $2 AND o.recipient_id = a.id ORDER BY o.id DESC LIMIT 1) n
@@ -102,4 +111,14 @@ SELECT
         ORDER BY (x.id IS NULL), array_position(ARRAY['owner', 'admin', 'member'], p.role), p.id LIMIT $3) p)::text AS people,
     (SELECT e.at FROM events e WHERE e.account_id = $1 AND e.entity_kind = 'task' AND e.entity_id = $2
         AND e.payload ->> 'from' IS DISTINCT FROM e.payload ->> 'to' ORDER BY e.seq DESC LIMIT 1) AS since
+"""
+# The same around several tasks: what each agent holds, and people by their role.
+AROUND_ALL = f"""
+SELECT
+    (SELECT coalesce(json_agg(json_build_object('agent_id', h.lease_agent_id, 'task_id', h.id, 'title', h.title,
+            'until', {_UTC.format(time="h.lease_until")}) ORDER BY h.lease_until), '[]') FROM tasks h
+        WHERE h.account_id = $1 AND h.lease_agent_id IS NOT NULL AND h.lease_until > callboard_now())::text AS in_hand,
+    (SELECT coalesce(json_agg(p), '[]') FROM (SELECT p.id, p.email, p.name, p.role FROM people p
+        WHERE p.account_id = $1 AND p.removed_at IS NULL AND p.role <> 'viewer'
+        ORDER BY array_position(ARRAY['owner', 'admin', 'member'], p.role), p.id LIMIT $2) p)::text AS people
 """

@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import Meta
 
 from app.agentapi.types import WaitsFor
+from app.agents.types import Interval
 from app.kernel.types import ActorKind
 from app.kernel.wire import Body, View
 from app.tasks.schemas import LeaseView, NextAction, TaskView
@@ -18,10 +19,14 @@ WAIT_MOST = 55.0
 
 
 class Next(Body):
-    """`wait` is how long to wait when there is nothing, in seconds; `ack` names notifications that were taken."""
+    """`wait` is how long to wait when there is nothing, in seconds; `ack` names notifications that were taken.
+
+    `interval_seconds` is how often this agent will be seen; three times that long without a call, and it counts as offline.
+    """
 
     wait: Annotated[float, Meta(ge=0)] = WAIT_DEFAULT
     ack: Annotated[list[UUID], Meta(max_length=100)] = []
+    interval_seconds: Interval | None = None
 
 
 class WorkReason(StrEnum):
@@ -38,12 +43,15 @@ class WorkReason(StrEnum):
 
 
 class NoticeView(View):
+    """`unread` is how many messages of the task's thread the caller was not shown yet, this one among them."""
+
     id: UUID
     type: str
     title: str
     body: str
     message_id: UUID | None
     created_at: datetime
+    unread: int
 
 
 class WorkView(View):

@@ -14,6 +14,7 @@ from app.tasks.types import Card, Scene
 class WaitsFor(StrEnum):
     """Everything that a task can wait for; there is no word for not knowing."""
 
+    QUARANTINED = "quarantined"
     HELD = "held"
     LEASE_RAN_OUT = "lease_ran_out"
     DEPENDENCY_OPEN = "dependency_open"
@@ -43,7 +44,10 @@ class InHand(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """The last notification that an agent got about the task, and how it ended; a pull agent is offered it by `next`."""
+    """The last notification that an agent got about the task, and how it ended; a pull agent is offered it by `next`.
+
+    `gateway_offline_since` is when the gateway fell silent through which it would hear of it.
+    """
 
     agent_id: UUID
     type: str
@@ -52,6 +56,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     offered_at: datetime | None
     ended_at: datetime | None
+    gateway_offline_since: datetime | None = None
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +69,10 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the answer rests on; the scene shows the whole crew. `since` is when the task came to its state."""
+    """What the answer rests on; the scene shows the whole crew. `since` is when the task came to its state.
+
+    `chain` is what led to its quarantine, if it is in one.
+    """
 
     card: Card
     scene: Scene
@@ -72,6 +80,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     told: tuple[Told, ...] = ()
     people: tuple[Person, ...] = ()
     since: datetime | None = None
+    chain: tuple[dict[str, Any], ...] = ()
 
 
 class Who(msgspec.Struct, frozen=True, kw_only=True):

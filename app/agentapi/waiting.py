@@ -11,7 +11,7 @@ import msgspec
 
 from app.agentapi import service
 from app.agentapi.schemas import WAIT_MOST, Next, WorkView
-from app.agents import sessions
+from app.agents import liveness, sessions
 from app.events.pulses import Pulses
 from app.kernel.db import Database
 from app.kernel.types import Origin, Principal
@@ -86,12 +86,12 @@ async def awaited(
     """Look, and look again after each wake-up until the time is over; nothing is held while waiting."""
     clock = asyncio.get_running_loop().time
     until = clock() + min(asked.wait, WAIT_MOST)
-    acks, principal = asked.ack, watch.principal
+    acks, interval, principal = asked.ack, asked.interval_seconds, watch.principal
     with waiting.place(principal.account_id, principal.id) as woken, leaving(watch.gone, woken) as has_left:
         while True:
             woken.clear()
-            found = await _looked(database, watch, principal, acks)
-            acks = []
+            found = await _looked(database, watch, principal, acks, interval=interval)
+            acks, interval = [], None
             left = until - clock()
             if (found is not None and is_news(found)) or left <= 0:
                 return found
@@ -102,9 +102,12 @@ async def awaited(
             principal = await watch.again()
 
 
-async def _looked(database: Database, watch: Watch, principal: Principal, acks: list[UUID]) -> WorkView | None:
+async def _looked(
+    database: Database, watch: Watch, principal: Principal, acks: list[UUID], *, interval: int | None
+) -> WorkView | None:
     async with database.transaction(principal.account_id, origin=watch.origin) as tx:
         caller = await sessions.continued(tx, principal, watch.session_key)
+        liveness.promise(tx, caller, interval)
         return await service.work(tx, caller, acks=acks)
 
 

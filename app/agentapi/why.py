@@ -12,8 +12,9 @@ from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
 from app.policies import service as policies
 from app.policies.types import Action
-from app.tasks import scenes
+from app.tasks import guards, scenes
 from app.tasks.schemas import NextAction
+from app.tasks.types import Card
 
 PEOPLE_MOST = 10
 
@@ -30,6 +31,7 @@ async def why(tx: Transaction, principal: Principal, task_id: UUID) -> WhyView:
         told=_read(around["told"], tuple[Told, ...]),
         people=_read(around["people"], tuple[Person, ...]),
         since=around["since"] or card.created_at,
+        chain=await _chain(tx, card),
     )
     found = rules.why(facts)
     return WhyView(
@@ -39,6 +41,12 @@ async def why(tx: Transaction, principal: Principal, task_id: UUID) -> WhyView:
 
 async def asked(tx: Transaction, principal: Principal, body: AgentQuestion) -> WhyView:
     return await why(tx, principal, body.task_id)
+
+
+async def _chain(tx: Transaction, card: Card) -> tuple[dict[str, Any], ...]:
+    if card.quarantined_at is None:
+        return ()
+    return tuple(msgspec.structs.asdict(link) for link in (await guards.shown(tx, card.id)).chain)
 
 
 def _read(text: str, kind: Any) -> Any:

@@ -2,7 +2,9 @@
 
 import msgspec
 
-from app.agents import liveness
+from app.agents import gateways, liveness
+from app.agents.types import AgentChanged
+from app.kernel.transaction import Subscribers
 from app.runtime.handlers import Attempt
 from app.runtime.taxonomy import command
 from app.runtime.types import Idempotency, Queue
@@ -26,3 +28,6 @@ async def sweep_liveness(attempt: Attempt) -> None:
     """Take agents offline that gave no sign of life for too long."""
     async with attempt.transaction() as tx:
         attempt.finish(tx, {"offline": await liveness.sweep(tx)})
+
+
+SUBSCRIPTIONS: Subscribers = {AgentChanged: [gateways.on_agent]}

@@ -5,10 +5,11 @@ from uuid import UUID
 
 import msgspec
 
-from app.agents import queries
+from app.agents import queries, rules
 from app.agents.types import PresenceChanged, PresenceState
 from app.events import service as events
 from app.kernel.transaction import Transaction
+from app.kernel.types import ActorKind, Principal
 from app.runtime import standing
 from app.runtime.rules.schedules import Timing
 from app.runtime.rules.settings import SETTINGS, meant
@@ -31,11 +32,21 @@ async def seen(tx: Transaction, agent_id: UUID, *, seconds_ago: float = 0.0) -> 
         await standing.rouse(tx, STANDING)
 
 
+def promise(tx: Transaction, principal: Principal, interval_seconds: int | None) -> None:
+    """An agent says how often it will be seen, which counts until it says otherwise; its call itself was a sign of life."""
+    if interval_seconds is not None and principal.kind is ActorKind.AGENT:
+        tx.write(queries.PROMISED, tx.account_id, principal.id, interval_seconds)
+
+
 async def sweep(tx: Transaction) -> int:
     """Take those offline that were silent for too long; when nobody is left the sweeps sleep. Answers how many."""
     stored = await tx.value(queries.OFFLINE_AFTER, tx.account_id)
     longest = meant(SETTINGS[OFFLINE_SECONDS], None if stored is None else msgspec.json.decode(stored))
-    rows = await tx.rows(queries.SILENT, tx.account_id, float(longest))
+    unseen = await tx.rows(queries.UNSEEN, tx.account_id, float(longest))
+    rows = [row for row in unseen if rules.is_silent(row["unseen"], longest=longest, interval=row["interval_seconds"])]
+    if rows:
+        tx.write(queries.SILENT, tx.account_id, [row["id"] for row in rows], expect=len(rows))
+        await tx.flush()
     for row in rows:
         await _tell(tx, row, PresenceState.OFFLINE)
     await standing.lull(tx, STANDING, unless=queries.IS_ANYBODY_ONLINE)

@@ -116,6 +116,28 @@ class Presence(SQLModel, table=True):
     changed_at: datetime = Field(sa_column=at_column())
 
 
+class AgentWakeup(SQLModel, table=True):
+    """When an agent is looked at next, and what came of the last look; an unset `wake_at` follows from the agent's own row.
+
+    `shown` are the tasks of its last wake-ups, each with the mark of what it was then; nothing changed in `pauses` of them.
+    """
+
+    __tablename__ = "agent_wakeups"
+    __table_args__ = (
+        tenant_key("agent_id", "agents", name="agent_wakeups_agent_fkey"),
+        {"postgresql_with": {"fillfactor": 50}},
+    )
+
+    account_id: UUID = Field(primary_key=True)
+    agent_id: UUID = Field(primary_key=True)
+    wake_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+    looked_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+    woken_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+    pauses: int = Field(default=0, sa_type=SmallInteger, sa_column_kwargs={"server_default": "0"})
+    shown: dict[str, Any] = Field(sa_column=json_column())
+    outcome: str | None = None
+
+
 class GatewayPresence(SQLModel, table=True):
     """Whether what runs the agents of a profile is there: its lease lasts until `until`, and `error` is its last trouble."""
 

@@ -7,9 +7,10 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from app.agents.types import Capacity, PresenceState, Reach, SessionKind
+from app.agents.types import Adapter, Capacity, PresenceState, Reach, SessionKind, WakeMinutes, WakeOutcome
 from app.kernel.wire import Body, Slug, View
 from app.policies.types import Flags, Source
+from app.runtime.types import BreakerState
 
 Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
 Text = Annotated[str, Meta(max_length=50_000)]
@@ -29,6 +30,11 @@ class FlagsBody(Body):
 
 
 class NewAgent(Body):
+    """`wake_minutes` is how often a gateway agent is woken when there is something for it to do; 0: never.
+
+    `profile` names the executor profile that runs a gateway agent; unset: `default`, or the oldest.
+    """
+
     slug: Slug
     name: Name
     role: Name
@@ -37,6 +43,8 @@ class NewAgent(Body):
     flags: FlagsBody = msgspec.field(default_factory=FlagsBody)
     reach: Reach = Reach.PULL
     capacity: Capacity = 1
+    wake_minutes: WakeMinutes = 15
+    profile: Slug | None = None
 
 
 class AgentEdit(Body):
@@ -48,6 +56,8 @@ class AgentEdit(Body):
     flags: FlagsBody | UnsetType = UNSET
     reach: Reach | UnsetType = UNSET
     capacity: Capacity | UnsetType = UNSET
+    wake_minutes: WakeMinutes | UnsetType = UNSET
+    profile: Slug | UnsetType = UNSET
     retired: bool | UnsetType = UNSET
 
 
@@ -64,7 +74,13 @@ class EffectiveView(View):
 
 
 class AgentView(View):
-    """`capacity` is how many tasks it may hold at once; `presence` and `seen_at` are null while it was never seen."""
+    """`profile` runs a gateway agent; `capacity` is how many tasks it may hold at once.
+
+    `presence` and `seen_at` are null while it was never seen.
+
+    `next_wake_at` is when the board looks next whether there is anything for it to do, and `wake_outcome` what came of the last
+    look; it is null for an agent that the clock does not wake.
+    """
 
     id: UUID
     slug: str
@@ -73,16 +89,47 @@ class AgentView(View):
     description: str
     flags: Flags
     reach: Reach
+    profile: str | None
     capacity: int
+    wake_minutes: int
+    next_wake_at: datetime | None
+    wake_outcome: WakeOutcome | None
     skills: list[str]
     is_retired: bool
     is_orchestrator: bool
     is_reviewer: bool
     presence: PresenceState | None
     seen_at: datetime | None
+    interval_seconds: int | None
     version: int
     created_at: datetime
     updated_at: datetime
+
+
+class GatewayView(View):
+    """What runs the agents of a profile; `state` is null until something is known, a lease without a sign ends at `until`.
+
+    `origin` is null where nothing is called by its address; `error` is its last trouble since it was seen.
+    """
+
+    profile: str
+    adapter: Adapter
+    origin: str | None
+    state: PresenceState | None
+    since: datetime | None
+    seen_at: datetime | None
+    until: datetime | None
+    interval_seconds: int | None
+    error: str | None
+    breaker: BreakerState
+    queued_deliveries: int
+    agents: int
+
+
+class GatewayPage(View):
+    items: list[GatewayView]
+    next_cursor: str | None
+    limit: int
 
 
 class Question(Body):

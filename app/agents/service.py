@@ -6,11 +6,11 @@ from uuid import UUID
 import msgspec
 
 from app.accounts import settings as accounts
-from app.agents import queries, sessions
+from app.agents import profiles, queries, sessions, waking
 from app.agents.schemas import AgentEdit, AgentView, EffectiveView, FlagsBody, NewAgent, ResolvedView, SessionView
-from app.agents.types import ClosedReason, PresenceState, Reach
+from app.agents.types import AgentChanged, ClosedReason, PresenceState, Reach, WakeOutcome
 from app.events import service as events
-from app.kernel.errors import Duplicate, Missing, OrchestratorInUse, RequirementFailed
+from app.kernel.errors import Duplicate, Invalid, Missing, OrchestratorInUse, RequirementFailed
 from app.kernel.ids import NEWEST_ID, new_id
 from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
@@ -18,6 +18,7 @@ from app.kernel.wake import IDENTITY
 from app.kernel.wire import Page, clamped
 from app.policies.capabilities import effective
 from app.policies.types import AccountPolicy, AgentFacts, Flag, Flags
+from app.runtime import standing
 
 
 async def page(tx: Transaction, *, limit: int | None, after: str | None) -> Page:
@@ -54,14 +55,25 @@ async def create(tx: Transaction, principal: Principal, asked: NewAgent) -> Agen
     if await tx.value(queries.SLUG_TAKEN, tx.account_id, asked.slug):
         raise Duplicate(f"an agent is called {asked.slug} already", field="slug")
     agent_id = new_id()
-    profile_id = await _profile(tx, asked.reach)
+    profile_id = await _profile(tx, asked.reach, asked.profile)
     words = (asked.slug, asked.name, asked.role, asked.description, asked.soul)
     flags = merged(Flags(), asked.flags)
     tx.write(
-        queries.INSERT_AGENT, tx.account_id, agent_id, *words, _stored(flags), asked.reach, profile_id, asked.capacity, expect=1
+        queries.INSERT_AGENT,
+        tx.account_id,
+        agent_id,
+        *words,
+        _stored(flags),
+        asked.reach,
+        profile_id,
+        asked.capacity,
+        asked.wake_minutes,
+        expect=1,
     )
     sessions.of_agent(tx, agent_id)
     events.record(tx, "board:agent:created", entity=("agent", agent_id), actor=principal, payload={"slug": asked.slug})
+    await standing.soon(tx, waking.STANDING)
+    await tx.tell(AgentChanged(agent_id=agent_id, reach=asked.reach))
     await tx.flush()
     return await one(tx, agent_id)
 
@@ -77,17 +89,31 @@ async def edit(tx: Transaction, principal: Principal, agent_id: UUID, asked: Age
             "this agent is the orchestrator; name a successor in the account's settings first", agent_id=agent_id
         )
     reach = _given(asked.reach, Reach(row["reach"]))
-    profile_id = row["profile_id"] if reach == row["reach"] else await _profile(tx, reach)
+    wanted = _given(asked.profile, None)
+    profile_id = row["profile_id"] if reach == row["reach"] and wanted is None else await _profile(tx, reach, wanted)
     flags = merged(msgspec.json.decode(row["flags"], type=Flags), _given(asked.flags, FlagsBody()))
-    capacity = _given(asked.capacity, row["capacity"])
+    capacity, minutes = _given(asked.capacity, row["capacity"]), _given(asked.wake_minutes, row["wake_minutes"])
     words = (_given(asked.name, row["name"]), _given(asked.role, row["role"]), _given(asked.description, row["description"]))
     tx.write(
-        queries.CHANGE_AGENT, tx.account_id, agent_id, *words, _stored(flags), reach, profile_id, retired, capacity, expect=1
+        queries.CHANGE_AGENT,
+        tx.account_id,
+        agent_id,
+        *words,
+        _stored(flags),
+        reach,
+        profile_id,
+        retired,
+        capacity,
+        minutes,
+        expect=1,
     )
     _follow(tx, row, retired=retired)
+    if (reach, minutes, retired) != (row["reach"], row["wake_minutes"], row["retired_at"] is not None):
+        await waking.anew(tx, agent_id)
     payload = {"fields": sorted(name for name in asked.__struct_fields__ if getattr(asked, name) is not msgspec.UNSET)}
     sequence = row["version"] + 1
     events.record(tx, "board:agent:updated", entity=("agent", agent_id), actor=principal, payload=payload, sequence=sequence)
+    await tx.tell(AgentChanged(agent_id=agent_id, reach=reach, is_retired=retired))
     tx.wake(IDENTITY, tx.account_id)
     await tx.flush()
     return await one(tx, agent_id)
@@ -116,9 +142,13 @@ def _stored(flags: Flags) -> str:
     return msgspec.json.encode(said).decode()
 
 
-async def _profile(tx: Transaction, reach: Reach) -> UUID | None:
+async def _profile(tx: Transaction, reach: Reach, name: str | None) -> UUID | None:
     if reach is Reach.PULL:
+        if name is not None:
+            raise Invalid.field("profile", "an agent that pulls its work has none")
         return None
+    if name is not None:
+        return await profiles.named(tx, name)
     profile_id: UUID | None = await tx.value(queries.DEFAULT_PROFILE, tx.account_id)
     if profile_id is None:
         raise RequirementFailed("this account has no executor profile for gateway agents", requirement="executor_profile")
@@ -150,13 +180,18 @@ def _view(row: Any, account: AccountPolicy) -> AgentView:
         description=row["description"],
         flags=facts.flags,
         reach=Reach(row["reach"]),
+        profile=row["profile"],
         capacity=row["capacity"],
+        wake_minutes=row["wake_minutes"],
+        next_wake_at=waking.next_at(row, account),
+        wake_outcome=WakeOutcome(row["wake_outcome"]) if row["wake_outcome"] else None,
         skills=msgspec.json.decode(row["skills"]),
         is_retired=not facts.is_active,
         is_orchestrator=policy.is_orchestrator,
         is_reviewer=policy.allows(Flag.IS_REVIEWER),
         presence=PresenceState(row["presence"]) if row["presence"] else None,
         seen_at=row["seen_at"],
+        interval_seconds=row["interval_seconds"],
         version=row["version"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],

@@ -1,5 +1,6 @@
 """The room's words: how an agent is reached, how much it holds at once, and the kinds of its sessions."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
@@ -7,6 +8,10 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+WakeMinutes = Annotated[int, Meta(ge=0, le=1440, description="a whole number from 0 to 1440")]
+Interval = Annotated[
+    int, Meta(ge=5, le=3600, description="how many seconds at most lie between two calls of this agent, from 5 to 3600")
+]
 Capacity = Annotated[int, Meta(ge=1, le=20, description="a whole number from 1 to 20")]
 
 
@@ -46,10 +51,48 @@ class ClosedReason(StrEnum):
     AGENT_RETIRED = "agent_retired"
 
 
+class AgentChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """Told when an agent was hired or edited."""
+
+    agent_id: UUID
+    reach: Reach
+    is_retired: bool = False
+
+
+class WakeOutcome(StrEnum):
+    """What came of looking whether there is anything to do for an agent."""
+
+    WOKEN = "woken"
+    NOTHING_TO_DO = "nothing_to_do"
+    UNCHANGED = "unchanged"
+    TOO_SOON = "too_soon"
+    ALREADY_QUEUED = "already_queued"
+    NEVER_WOKEN = "never_woken"
+    STOPPED = "stopped"
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do about an agent; `fresh` are the tasks that are new or changed, `until` when unchanged ones are shown again."""
+
+    outcome: WakeOutcome
+    fresh: frozenset[UUID] = frozenset()
+    until: datetime | None = None
+    pauses: int = 0
+
+
 class PresenceChanged(msgspec.Struct, frozen=True, kw_only=True):
     """Told when an agent falls silent or is seen again."""
 
     agent_id: UUID
+    name: str
+    state: PresenceState
+    event_id: UUID
+
+
+class GatewayChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """Told when what runs the agents of a profile falls silent or answers again."""
+
+    profile_id: UUID
     name: str
     state: PresenceState
     event_id: UUID

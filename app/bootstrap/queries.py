@@ -48,7 +48,7 @@ WITH present (kind, key, id, version, fields) AS (
     UNION ALL
     SELECT 'agent', g.slug, g.id, g.version, jsonb_build_object(
         'name', g.name, 'role', g.role, 'description', g.description, 'soul', g.soul, 'flags', jsonb_strip_nulls(g.flags),
-        'reach', g.reach, 'profile', p.name, 'capacity', g.capacity, 'retired_at', g.retired_at,
+        'reach', g.reach, 'profile', p.name, 'capacity', g.capacity, 'wake_minutes', g.wake_minutes, 'retired_at', g.retired_at,
         'skills', (SELECT jsonb_agg(s.slug ORDER BY s.slug COLLATE "C") FROM agent_skills gs
                    JOIN skills s ON s.account_id = gs.account_id AND s.id = gs.skill_id
                    WHERE gs.account_id = g.account_id AND gs.agent_id = g.id))
@@ -108,13 +108,17 @@ SKILLS = Write(
 AGENTS = Write(
     "seeded_agents",
     """seeded_agents AS (
-        INSERT INTO agents (account_id, id, slug, name, role, description, soul, flags, reach, profile_id, capacity, version)
-        SELECT $1, r.id, r.key, r.name, r.role, r.description, r.soul, r.flags, r.reach, r.profile_id, r.capacity, 1
+        INSERT INTO agents (account_id, id, slug, name, role, description, soul, flags, reach, profile_id, capacity,
+            wake_minutes, version)
+        SELECT $1, r.id, r.key, r.name, r.role, r.description, r.soul, r.flags, r.reach, r.profile_id, r.capacity,
+            r.wake_minutes, 1
         FROM json_to_recordset($2::json) AS r (id uuid, key text, name text, role text, description text, soul text,
-                                               flags jsonb, reach text, profile_id uuid, capacity smallint)
+                                               flags jsonb, reach text, profile_id uuid, capacity smallint,
+                                               wake_minutes smallint)
         ON CONFLICT (account_id, slug) DO UPDATE
         SET name = excluded.name, role = excluded.role, description = excluded.description, soul = excluded.soul,
             flags = excluded.flags, reach = excluded.reach, profile_id = excluded.profile_id, capacity = excluded.capacity,
+            wake_minutes = excluded.wake_minutes,
             version = agents.version + 1, updated_at = callboard_now()
         WHERE agents.id = excluded.id
         RETURNING 1

@@ -30,7 +30,14 @@ _REMARKS = {
     Action.KEEP: "kept as it is, because a person has changed, made or removed it",
 }
 # Fields that came after the first seeds were loaded, and what a row without them has.
-_ASSUMED = {"lease_seconds": 900, "open_pool": False, "evidence": "off", "duplicate_guard": True, "capacity": 1}
+_ASSUMED = {
+    "lease_seconds": 900,
+    "open_pool": False,
+    "evidence": "off",
+    "duplicate_guard": True,
+    "capacity": 1,
+    "wake_minutes": 15,
+}
 _PLACE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_]\w*)(?::-([^{}]*))?\})?")
 
 
@@ -139,6 +146,7 @@ def _agent(seed: AgentSeed, soul: str, *, has_gateway: bool) -> dict[str, Any]:
         "reach": "gateway" if is_gateway else "pull",
         "profile": PROFILE if is_gateway else None,
         "capacity": seed.capacity,
+        "wake_minutes": seed.wake_minutes,
         "skills": sorted(set(seed.skills)),
     }
 

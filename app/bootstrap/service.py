@@ -11,7 +11,7 @@ import msgspec
 
 from app.accounts import queries as account_queries
 from app.accounts import service as accounts
-from app.agents import liveness, sessions
+from app.agents import gateways, liveness, sessions, waking
 from app.bootstrap import files, queries, rules
 from app.bootstrap.types import Action, Kind, Present, Record, Report, Seeds, Step
 from app.events import service as events
@@ -23,9 +23,11 @@ from app.kernel.startup import CannotStart
 from app.kernel.transaction import Transaction
 from app.kernel.types import ActorKind, Origin, Role
 from app.kernel.wake import IDENTITY
+from app.notifications import ending
 from app.policies.types import AccountPolicy
 from app.runtime import retention, standing
 from app.runtime.queries import everywhere
+from app.usage import service as usage
 
 ATTEMPTS = 3
 TOKEN_NAME = "first"  # noqa: S105
@@ -92,6 +94,12 @@ async def _loaded(tx: Transaction, seeds: Seeds, *, is_new: bool) -> Report:
             tx.put(queries.RECORDS, {"kind": step.record.kind, "key": step.record.key, "digest": step.digest})
     if is_new:
         await _add_schedules(tx)
+    else:
+        # Seeds may bring agents that fetch their work.
+        await standing.rouse(tx, ending.STANDING)
+        await standing.soon(tx, waking.STANDING)
+    await tx.flush()
+    await gateways.rouse_if_used(tx)
     return Report(
         account_id=tx.account_id,
         lines=rules.report(seeds.slug, steps, left=sorted(loaded.keys() - ids.keys()), is_new=is_new),
@@ -102,7 +110,9 @@ async def _loaded(tx: Transaction, seeds: Seeds, *, is_new: bool) -> Report:
 async def _add_schedules(tx: Transaction) -> None:
     """What the board does by the clock in every account."""
     now = await tx.value(queries.NOW)
-    for schedule in (retention.STANDING, liveness.STANDING):
+    # Whether anybody is to be woken it finds out at its first tick.
+    awake = msgspec.structs.replace(waking.STANDING, asleep=None)
+    for schedule in (retention.STANDING, liveness.STANDING, gateways.STANDING, ending.STANDING, usage.STANDING, awake):
         standing.add(tx, schedule, now=now)
 
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from app.accounts.types import LeaseSeconds
-from app.agents.types import Capacity
+from app.agents.types import Capacity, WakeMinutes
 from app.documents.types import DocumentType
 from app.kernel.types import Role
 from app.policies.types import AccountPolicy, Evidence, Flags, SelfReview
@@ -85,6 +85,7 @@ class AgentSeed(msgspec.Struct, frozen=True, kw_only=True):
     flags: Flags = Flags()
     reach: SeedReach = SeedReach.AUTO
     capacity: Capacity = 1
+    wake_minutes: WakeMinutes = 15
     skills: list[Slug] = []
 
 

@@ -12,6 +12,7 @@ CHECKS = (
     ("lint", ["-m", "ruff", "check", "--quiet", "."]),
     ("types", ["-m", "mypy", "--no-error-summary"]),
     ("imports", ["-c", "from importlinter.cli import lint_imports_command; lint_imports_command(['--no-cache'])"]),
+    ("prompts", ["-m", "app", "lint", "prompts"]),
 )
 
 # A file stays in one process, and each process has a database server of its own.

@@ -20,7 +20,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 db = typer.Typer(rich_markup_mode=None, help="Move the database's schema.", no_args_is_help=True)
+lint = typer.Typer(rich_markup_mode=None, help="Read what agents read.", no_args_is_help=True)
 app.add_typer(db, name="db")
+app.add_typer(lint, name="lint")
 app.add_typer(runtime.app, name="runtime")
 
 
@@ -213,6 +215,33 @@ def downgrade(revision: Annotated[str, typer.Argument(help="A revision, or how f
 
     settings = connection.connected(configuration.from_environment())
     asyncio.run(migrate.downgrade(connection.admin_url(settings), revision))
+
+
+@lint.callback()
+def _lint() -> None:
+    """Keep this a group, with one command now."""
+
+
+@lint.command()
+def prompts(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files or directories. Default: templates, seeds, manuals and rendered prompts.")
+    ] = None,
+    rules: Annotated[list[Path] | None, typer.Option("--rules", help="More rules, one `rule: pattern` a line.")] = None,
+) -> None:
+    """Find what only one installation has: names of roles, repositories, branches, paths and vendors.
+
+    Each finding is `file:line: rule: text`; with any the exit code is 1.
+
+    \b
+    ./callboard lint prompts my-templates my-seeds --rules our-words.txt
+    """
+    from app.cli import lint as command
+
+    found = command.problems(configuration.from_environment(), paths or [], rules or [])
+    for one in found:
+        print(one)
+    raise typer.Exit(1 if found else 0)
 
 
 def _attach(settings: configuration.Settings, attached: bool) -> None:

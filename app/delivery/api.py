@@ -5,7 +5,8 @@ from uuid import UUID
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from app.delivery import operating, reading
+from app.agents.schemas import GatewayPage
+from app.delivery import gateways, operating, reading
 from app.delivery.schemas import (
     ContextView,
     DecisionView,
@@ -22,9 +23,11 @@ from app.delivery.schemas import (
 from app.kernel import paging
 from app.kernel.edge import Call, identity, mutate, read
 from app.kernel.openapi import described
+from app.kernel.settings import Settings
 from app.notifications.types import NotificationState, NotificationType
 
 DELIVERIES = "/api/v1/deliveries"
+GATEWAYS = "/api/v1/gateways"
 DELIVERY = f"{DELIVERIES}/{{delivery_id:str}}"
 SEE, READ, MANAGE = "account.read", "runtime.read", "runtime.manage"
 
@@ -96,4 +99,12 @@ async def replay(request: Call) -> Response[bytes]:
     return await mutate(request, MANAGE, ReplayDeliveries, operating.replay)
 
 
-ROUTES = (page, explain, replay, one, context, prompt, raw, retry, skip)
+@get(GATEWAYS, operation_class=described(view=GatewayPage))
+async def gateways_page(request: Call) -> Response[bytes]:
+    """What runs the agents, by the names of the profiles: whether it is there, and how much waits for it."""
+    settings: Settings = request.app.state.settings
+    limit, after = paging.limit(request), paging.asked(request, "cursor", str)
+    return await read(request, "agents.read", lambda tx, _: gateways.page(tx, settings, limit=limit, after=after))
+
+
+ROUTES = (gateways_page, page, explain, replay, one, context, prompt, raw, retry, skip)

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from app.delivery import handover, queries
+from app.delivery.queries import prompts
 from app.delivery.types import AuthorKind, DeliveryFacts
 from app.delivery.types.prompts import (
     MentionableAgent,
@@ -15,10 +16,14 @@ from app.delivery.types.prompts import (
     PromptMessage,
     PromptNotification,
     PromptTask,
+    PromptWakeup,
     RepositoryFacts,
 )
+from app.delivery.types.runs import Tool
 from app.kernel.transaction import Transaction
 from app.kernel.types import ActorKind
+from app.messages import positions
+from app.messages.positions import Unread
 from app.notifications.types import NotificationType
 from app.policies import legacy
 from app.policies.capabilities import effective
@@ -29,6 +34,7 @@ from app.tasks import rules as moves
 from app.tasks.types import TaskStatus
 
 THREAD_SHOWN = 25
+UNREAD_SHOWN = 50
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +52,20 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def policy(self) -> EffectivePolicy:
         return effective(self.agent or self.crew[0], self.account)
+
+
+class Ground(msgspec.Struct, frozen=True, kw_only=True):
+    """What a prompt is rendered from, and by which templates of the account, each with its name."""
+
+    context: PromptContext
+    templates: tuple[tuple[str, str], ...]
+
+
+class _Talk(msgspec.Struct, frozen=True, kw_only=True):
+    message: PromptMessage | None
+    unread: Unread = Unread(rows=(), omitted=0, upto=0)
+    thread: tuple[PromptMessage, ...] = ()
+    omitted: int = 0
 
 
 def member(crew: Sequence[AgentFacts], agent_id: UUID | None) -> AgentFacts | None:
@@ -82,29 +102,35 @@ def facts(found: Situation) -> DeliveryFacts:
         status_from=TaskStatus(row["status_from"]) if row["status_from"] else None,
         depth=row["depth"],
         is_coordination=bool(found.task and found.task["is_coordination"]),
+        is_quarantined=bool(found.task and found.task["quarantined_at"]),
     )
 
 
-async def context(tx: Transaction, found: Situation, *, base_url: str) -> PromptContext:
-    """Everything that the prompt says."""
+async def context(
+    tx: Transaction,
+    found: Situation,
+    *,
+    base_url: str,
+    tools: tuple[Tool, ...] = (),
+    wakeup: PromptWakeup | None = None,
+) -> Ground:
+    """Everything that the prompt says, and the account's own templates to say it with."""
     row, account = found.notification, found.account
-    cause = await tx.row(queries.MESSAGE, tx.account_id, row["message_id"]) if row["message_id"] else None
-    rows = await tx.rows(queries.THREAD, tx.account_id, row["task_id"], row["message_id"], THREAD_SHOWN) if row["task_id"] else []
-    ground = await tx.row(queries.GROUND, tx.account_id)
-    others = (found.task["messages"] if found.task else 0) - (1 if cause else 0)
+    talk = await _talk(tx, found)
+    ground = await tx.row(prompts.GROUND, tx.account_id)
     leader = member(found.crew, account.orchestrator_agent_id)
-    return PromptContext(
+    made = PromptContext(
         account_name=row["account_name"],
         agent=PromptAgent(id=row["agent_id"], slug=row["slug"], name=row["name"], role=row["role"]),
-        notification=PromptNotification(id=row["id"], type=NotificationType(row["type"]), title=row["title"], body=row["body"]),
+        notification=_notification(row),
         policy={flag.value: resolved.value for flag, resolved in found.policy.flags.items()},
         may_close=_may_close(found),
         is_orchestrator=found.policy.is_orchestrator,
         base_url=base_url,
         task=_task(found),
-        message=_message(cause) if cause else None,
-        thread=tuple(_message(one) for one in reversed(rows)),
-        thread_omitted=max(0, others - len(rows)),
+        message=talk.message,
+        thread=talk.thread,
+        thread_omitted=talk.omitted,
         repository=_repository(ground),
         briefing=ground["briefing"],
         mentionable=tuple(_mentionable(one, account) for one in found.crew if one.id != row["agent_id"]),
@@ -113,7 +139,40 @@ async def context(tx: Transaction, found: Situation, *, base_url: str) -> Prompt
         next_statuses=_next_statuses(found),
         handoffs=handover.left(found.task) if found.task else (),
         evidence=account.evidence,
+        unread=tuple(_message(one) for one in talk.unread.rows),
+        unread_omitted=talk.unread.omitted,
+        seen=talk.unread.upto,
+        tools=tools,
+        wakeup=wakeup,
     )
+    templates = msgspec.json.decode(ground["templates"], type=dict[str, str]) if ground["templates"] else {}
+    return Ground(context=made, templates=tuple(sorted(templates.items())))
+
+
+async def _talk(tx: Transaction, found: Situation) -> _Talk:
+    row, task = found.notification, found.task
+    cause = await tx.row(queries.MESSAGE, tx.account_id, row["message_id"]) if row["message_id"] else None
+    if task is None:
+        return _Talk(message=_message(cause) if cause else None)
+    unread = await positions.unread(tx, task["id"], row["agent_id"], most=UNREAD_SHOWN)
+    # What was said since is unread, and the agent's own words among it are background.
+    rows = await tx.rows(queries.THREAD, tx.account_id, task["id"], THREAD_SHOWN + len(unread.rows) + 1)
+    new = {one["id"] for one in unread.rows} | ({cause["id"]} if cause else set())
+    # Behind unread messages that are not shown there is nothing to show.
+    behind = [] if unread.omitted else [one for one in rows if one["id"] not in new][:THREAD_SHOWN]
+    omitted = task["messages"] - len(new) - unread.omitted - len(behind)
+    return _Talk(
+        message=_message(cause) if cause else None,
+        unread=unread,
+        thread=tuple(_message(one) for one in reversed(behind)),
+        omitted=max(0, omitted),
+    )
+
+
+def _notification(row: Any) -> PromptNotification:
+    before = TaskStatus(row["status_from"]) if row["status_from"] else None
+    kind = NotificationType(row["type"])
+    return PromptNotification(id=row["id"], type=kind, title=row["title"], body=row["body"], status_from=before)
 
 
 def _may_close(found: Situation) -> bool:

@@ -8,7 +8,7 @@ from typing import NewType
 Fenced = NewType("Fenced", str)
 
 _KEYWORD = "QUOTED MATERIAL"
-_REMOVED = "[boundary look-alike removed]"
+REMOVED = "[boundary look-alike removed]"
 
 # Letters of other scripts that look like the keyword's; compatibility forms are folded by NFKD before.
 _TWINS = {
@@ -32,11 +32,14 @@ _ASCII_LOOK_ALIKE = re.compile(
 )
 
 _ASCII_CONTROLS = {code: None for code in (*range(32), 127) if chr(code) not in "\n\t"}
-# Controls, bidirectional overrides, invisible joints, surrogates and tag characters; joiners of scripts and emoji stay.
+# Controls, bidirectional overrides, invisible joints, surrogates, edges of seals, tag characters; joiners of scripts stay.
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u115f\u1160\u3164\uffa0\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e01ef]+"
+    "\ud800-\udfff\ue000\ue001\U000e0000-\U000e01ef]+"
 )
+# What a rendered prompt quotes, as blocks and on a line.
+FENCED = re.compile(rf"<<<{_KEYWORD} (\w+) \| [^\n]*>>>\n.*?\n<<<END {_KEYWORD} \1>>>", re.DOTALL)
+QUOTED = re.compile(r'"[^"\n]*"')
 _QUOTES = str.maketrans(dict.fromkeys('"\u201c\u201d\u201e\u201f\u2033\u301d\u301e\uff02', "'"))
 _LABEL_LIMIT = 200
 
@@ -84,11 +87,11 @@ def _printable(text: str) -> str:
 
 def _neutral(text: str) -> str:
     if text.isascii():
-        return _LOOK_ALIKE.sub(_REMOVED, text) if _ASCII_LOOK_ALIKE.search(text.lower()) else text
+        return _LOOK_ALIKE.sub(REMOVED, text) if _ASCII_LOOK_ALIKE.search(text.lower()) else text
     folded = unicodedata.normalize("NFKD", text)
     if not _LOOK_ALIKE.search(folded):
         return text
-    return unicodedata.normalize("NFC", _LOOK_ALIKE.sub(_REMOVED, folded))
+    return unicodedata.normalize("NFC", _LOOK_ALIKE.sub(REMOVED, folded))
 
 
 class TooLarge(Exception):

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from app.delivery import queries
-from app.delivery.service import Ready
+from app.delivery.queries import runs as queries
+from app.delivery.turns import Ready
 from app.runtime.handlers import PASSING, Attempt
 from app.tasks import renewing
 

@@ -3,7 +3,8 @@
 from typing import Any
 from uuid import UUID
 
-from app.delivery import queries, reading, service
+from app.delivery import queries, reading
+from app.delivery.ending import end
 from app.delivery.schemas import DeliveryDetail, ReplayDeliveries, ReplayedDeliveries, SkipDelivery
 from app.kernel.errors import InvalidTransition, Missing
 from app.kernel.transaction import Transaction
@@ -42,7 +43,7 @@ async def skip(tx: Transaction, who: Principal, delivery_id: UUID, asked: SkipDe
         return await reading.one(tx, delivery_id)
     if row["state"] != NotificationState.QUEUED:
         raise _refused(row, "it has come to its end")
-    service.end(tx, delivery_id, NotificationState.SKIPPED, reason=BY_HAND, attempts=row["attempts"], spent=row["spent"] or 0)
+    await end(tx, delivery_id, NotificationState.SKIPPED, reason=BY_HAND, attempts=row["attempts"], spent=row["spent"] or 0)
     await tx.flush()
     if row["command_id"] is not None:
         await control.cancel(tx, who, row["command_id"], Cancel(reason=asked.reason))

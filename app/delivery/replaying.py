@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from app.delivery import queries
+from app.delivery.queries import runs as queries
 from app.events import service as events
 from app.kernel.transaction import Transaction
 from app.kernel.types import Principal

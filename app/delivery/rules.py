@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from typing import assert_never
+from uuid import UUID
 
 from app.delivery.types import (
     AfterSilence,
@@ -16,6 +17,7 @@ from app.delivery.types import (
     NothingSaid,
     Reply,
     Skip,
+    WakeAnswer,
 )
 from app.notifications.types import NotificationType
 from app.tasks.types import TaskStatus
@@ -26,6 +28,7 @@ SILENCE_LIMIT = 3
 _NO_REPLY = frozenset({"NO_REPLY", "NO", "NO_"})
 _HEARTBEAT_OK = "HEARTBEAT_OK"
 _HEARTBEAT_PRELUDE = re.compile(r"Loading context for heartbeat[.…]*")
+_TASK_LINE = re.compile(r"Task: {0,2}`?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})`?", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"(?:@\S+\s+)*No (?:response from OpenClaw|reply from agent|response from agent)\.")
 
 
@@ -213,11 +216,25 @@ def _is_heartbeat_ok(said: str) -> bool:
     return last == _HEARTBEAT_OK and all(_HEARTBEAT_PRELUDE.fullmatch(line) for line in earlier)
 
 
+def wake_answer(text: str) -> WakeAnswer | None:
+    """Words in answer to a wake-up that say in their first line which task they are about."""
+    first, _, rest = text.strip().partition("\n")
+    found = _TASK_LINE.fullmatch(first.strip())
+    said = rest.strip()
+    return WakeAnswer(UUID(found[1]), said) if found and said else None
+
+
+def listed(body: str) -> tuple[UUID, ...]:
+    """The tasks that the text of a wake-up names, one a line."""
+    found = (_TASK_LINE.fullmatch(line) for line in body.splitlines())
+    return tuple(UUID(one[1]) for one in found if one)
+
+
 def wants_answer(notification: NotificationType, *, author_kind: AuthorKind | None) -> bool:
     """Say whether silence about this notification is worth another try."""
     if notification is NotificationType.THREAD_UPDATE:
         return author_kind is AuthorKind.PERSON
-    return notification is not NotificationType.STATUS_CHANGE
+    return notification not in {NotificationType.STATUS_CHANGE, NotificationType.WAKEUP}
 
 
 def after_silence(attempts_without_answer: int, *, wanted: bool, limit: int = SILENCE_LIMIT) -> AfterSilence:

@@ -1,210 +1,209 @@
-"""One delivery, step by step: decide, freeze the prompt, keep the answer, post it."""
+"""A run, step by step: decide and freeze, make the rounds, settle what was said."""
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
-from uuid import UUID
 
 import msgspec
 
-from app.agents.types import Adapter
-from app.delivery import briefing, queries, render
-from app.delivery.gateway.responses import Endpoint, GatewayRequest, encode_request
+from app.delivery import briefing, loops, offering, profiles, prompting, rounds, stopping, wakeups
+from app.delivery.ending import end
+from app.delivery.queries import runs as queries
+from app.delivery.resources import Resources
+from app.delivery.rounds import Round
 from app.delivery.rules import after_silence, classify_text, should_deliver, wants_answer
-from app.delivery.types import AfterSilence, AuthorKind, NoReply, Reply, Skip
-from app.delivery.types.runs import Ask, ParsedAnswer, RawAnswer
-from app.events import service as events
-from app.kernel.settings import Settings
+from app.delivery.turns import Ready, Said, Settled, Turn
+from app.delivery.types import AfterSilence, AuthorKind, Deliver, DeliveryReason, NoReply, Outcome, Reply, Skip
+from app.delivery.types.prompts import PromptWakeup
+from app.delivery.types.runs import Ask, Tool
 from app.kernel.transaction import Transaction
-from app.kernel.types import ActorKind, Principal
+from app.messages import positions
 from app.messages import service as messages
-from app.notifications import queries as notifications
 from app.notifications.types import NotificationState, NotificationType
 from app.policies import legacy
+from app.policies.types import AgentActor
+from app.runtime.rules.settings import LOOP_DEPTH
 from app.tasks.renewing import first_after
+from app.usage import service as usage
+from app.usage.types import Exhausted
 
 MESSAGE_LIMIT = 100_000
 AGENT_RETIRED = "agent_retired"
+BUDGET_EXHAUSTED = "budget_exhausted"
 
 
-class Settled(msgspec.Struct, frozen=True):
-    """The notification has come to its end; nothing is left to send."""
+async def prepare(tx: Transaction, turn: Turn, resources: Resources, *, token: Callable[[], str]) -> Settled | Exhausted | Ready:
+    """Decide on the facts of now; freeze the prompt at the first attempt and keep it for all later ones.
 
-
-class Turn(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt at one notification; its command and attempt are the fence."""
-
-    notification_id: UUID
-    session_id: UUID
-    command_id: UUID
-    attempt: int
-
-
-class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """A frozen request; `answer` is what the gateway already said to it, if a worker died after hearing it.
-
-    `renew_after` is how long the recipient's lease on the task does without being renewed; `spent` attempts were made before
-    it was given up and replayed, and `reason` is why it is delivered, where a replay made that forgotten.
+    A run that was answered is not decided about again.
     """
-
-    notification_id: UUID
-    account_id: UUID
-    task_id: UUID | None
-    agent_id: UUID
-    agent_name: str
-    slug: str
-    session_key: str
-    profile_url: str | None
-    request: bytes
-    sends: int
-    asks: int
-    silences: int
-    depth: int
-    wanted: bool
-    answer: RawAnswer | None
-    renew_after: float
-    spent: int
-    reason: str | None
-
-
-async def prepare(tx: Transaction, turn: Turn, *, base_url: str, token: Callable[[], str]) -> Settled | Ready:
-    """Decide on the facts of now; freeze the prompt at the first attempt and keep it for all later ones."""
     row = await tx.row(queries.NOTIFICATION, tx.account_id, turn.notification_id, turn.session_id, turn.command_id, turn.attempt)
     if row is None or row["state"] != NotificationState.QUEUED:
         return Settled()
-    if row["answer"] is not None:
-        return _ready(tx, row, row["request"], reason=None)
     if row["retired_at"] is not None:
-        _skip(tx, turn, row, reason=AGENT_RETIRED)
-        return Settled()
+        return await _skipped(tx, turn, row, reason=AGENT_RETIRED)
+    ready = await _ready(tx, turn, row, resources)
+    if ready.is_answered:
+        return ready
+    if ready.is_acting:
+        return await usage.reserve(tx, ready.run) or _sent(tx, ready, resources)
+    return await _first_sent(tx, ready, row, resources, token=token)
+
+
+async def _first_sent(
+    tx: Transaction, ready: Ready, row: Any, resources: Resources, *, token: Callable[[], str]
+) -> Settled | Exhausted | Ready:
+    """Nothing was heard yet, so it is decided about, and may still be left."""
     found = await briefing.situation(tx, row)
-    decision = should_deliver(briefing.facts(found))
+    decision = _decided(tx, found)
     if isinstance(decision, Skip):
-        _skip(tx, turn, row, reason=decision.reason)
-        return Settled()
-    prompt = row["prompt"]
-    if prompt is None:
-        prompt = await _frozen(tx, found, row, session_id=turn.session_id, base_url=base_url, token=token)
-        await tx.flush()
-    request = row["request"] or _encoded(row, prompt)
-    tx.write(
-        queries.SEND, tx.account_id, turn.notification_id, row["asks"] or 0, 0, "default", Adapter.RESPONSES, request, expect=1
-    )
-    return _ready(tx, row, request, reason=decision.reason if row["reason"] is None else None)
+        return await _skipped(tx, ready.turn, row, reason=decision.reason)
+    wakeup = await wakeups.of(tx, found)
+    if wakeup is not None and wakeups.is_idle(wakeup):
+        return await _skipped(tx, ready.turn, row, reason=DeliveryReason.NOTHING_TO_DO)
+    if exhausted := await usage.reserve(tx, ready.run):
+        tx.write(queries.HOLD_UP, tx.account_id, ready.notification_id, BUDGET_EXHAUSTED, expect=1)
+        return exhausted
+    ready = msgspec.structs.replace(ready, reason=decision.reason if _is_unsaid(row["reason"]) else None)
+    tx.write(queries.TAKE, tx.account_id, ready.notification_id, ready.reason, expect=1)
+    if not ready.prompt:
+        ready = await _frozen(tx, ready, found, resources, token=token, wakeup=wakeup)
+    return _sent(tx, ready, resources)
 
 
-def _skip(tx: Transaction, turn: Turn, row: Any, *, reason: str) -> None:
-    end(tx, turn.notification_id, NotificationState.SKIPPED, reason=reason, attempts=turn.attempt, spent=row["spent"])
+def _decided(tx: Transaction, found: briefing.Situation) -> Deliver | Skip:
+    return should_deliver(briefing.facts(found), depth_limit=tx.controls.limit(tx.account_id, LOOP_DEPTH))
+
+
+def _is_unsaid(reason: str | None) -> bool:
+    """Whether nothing says why it is delivered: a replay forgot it, or what it waited for stands in its place."""
+    return reason in {None, BUDGET_EXHAUSTED}
+
+
+async def _skipped(tx: Transaction, turn: Turn, row: Any, *, reason: str) -> Settled:
+    loops.skipped(reason)
+    await end(tx, turn.notification_id, NotificationState.SKIPPED, reason=reason, attempts=turn.attempt, spent=row["spent"])
+    return Settled()
 
 
 async def _frozen(
-    tx: Transaction, found: briefing.Situation, row: Any, *, session_id: UUID, base_url: str, token: Callable[[], str]
-) -> bytes:
-    context = await briefing.context(tx, found, base_url=base_url)
-    prompt = render.render(context, token=token)
-    frozen = msgspec.json.encode(Ask(instructions=prompt.instructions, input=prompt.input, tools=context.tools))
+    tx: Transaction,
+    ready: Ready,
+    found: briefing.Situation,
+    resources: Resources,
+    *,
+    token: Callable[[], str],
+    wakeup: PromptWakeup | None,
+) -> Ready:
+    tools = _tools(ready, found, resources)
+    prompt = await prompting.build(tx, found, settings=resources.settings, token=token, tools=tools, wakeup=wakeup)
+    ask = Ask(instructions=prompt.instructions, input=prompt.input, tools=tools, about=ready.type, task_id=ready.task_id)
+    frozen, seen = msgspec.json.encode(ask), prompt.seen
     made = (prompt.template_version, prompt.template_source, prompt.digest, prompt.size)
-    tx.write(queries.FREEZE, tx.account_id, row["id"], session_id, frozen, *made, 0, expect=1)
-    return frozen
+    tx.write(queries.FREEZE, tx.account_id, ready.notification_id, ready.turn.session_id, frozen, *made, seen, expect=1)
+    return msgspec.structs.replace(ready, prompt=frozen, seen=seen)
 
 
-def _encoded(row: Any, prompt: bytes) -> bytes:
-    ask = msgspec.json.decode(prompt, type=Ask)
-    return encode_request(
-        GatewayRequest(agent_slug=row["slug"], session_key=row["session_key"], instructions=ask.instructions, input=ask.input)
-    )
+def _tools(ready: Ready, found: briefing.Situation, resources: Resources) -> tuple[Tool, ...]:
+    own = ready.profiles[0]
+    if found.agent is None or not resources.gateways.of(own.adapter).offers_tools(own):
+        return ()
+    actor = AgentActor(found.agent, found.policy)
+    return tuple(map(offering.tool, offering.offered(resources.verbs, ready.type, actor=actor, account=found.account)))
 
 
-def _ready(tx: Transaction, row: Any, request: bytes, *, reason: str | None) -> Ready:
+def _sent(tx: Transaction, ready: Ready, resources: Resources) -> Ready:
+    """The run with its current round about to be sent, for the first time or again."""
+    current = ready.made[-1] if ready.made else first(ready, resources)
+    write_send(tx, ready, current)
+    return msgspec.structs.replace(ready, made=(*ready.made[:-1], msgspec.structs.replace(current, sends=current.sends + 1)))
+
+
+def first(ready: Ready, resources: Resources) -> Round:
+    """The first round of an asking, by the agent's own profile."""
+    own = ready.profiles[0]
+    request = resources.gateways.of(own.adapter).encode(rounds.asked(ready.prompt, ()), profile=own, caller=ready.caller)
+    return Round(ask=ready.ask, number=0, profile=own.name, adapter=own.adapter, request=request, sends=0)
+
+
+def write_send(tx: Transaction, ready: Ready, one: Round) -> None:
+    """Note that the round is sent, in the transaction before."""
+    by = (one.profile, one.adapter, one.request, ready.turn.command_id, ready.turn.attempt)
+    tx.write(queries.SEND, tx.account_id, ready.notification_id, one.ask, one.number, *by, expect=1)
+
+
+async def _ready(tx: Transaction, turn: Turn, row: Any, resources: Resources) -> Ready:
+    ask = row["asks"] or 0
+    kept = await tx.rows(queries.ROUNDS, tx.account_id, turn.notification_id, ask) if row["prompt"] is not None else []
     account = legacy.in_force(tx, row["settings"])
-    heard = RawAnswer(row["answer_status"], row["answer_type"], row["answer"]) if row["answer"] is not None else None
+    kind = NotificationType(row["type"])
     return Ready(
-        notification_id=row["id"],
+        turn=turn,
         account_id=tx.account_id,
+        type=kind,
         task_id=row["task_id"],
         agent_id=row["agent_id"],
         agent_name=row["name"],
         slug=row["slug"],
         session_key=row["session_key"],
-        profile_url=row["profile_url"],
-        request=request,
-        sends=(row["sends"] or 0) + (row["answer"] is None),
-        asks=row["asks"] or 0,
+        profiles=profiles.read(row["profiles"], timeout_seconds=resources.settings.gateway_timeout_seconds),
+        prompt=row["prompt"] or b"",
+        ask=ask,
+        made=tuple(rounds.restored(kept, ask=ask)),
         silences=row["silences"] or 0,
         depth=row["depth"],
-        wanted=wants_answer(NotificationType(row["type"]), author_kind=AuthorKind(row["actor_kind"])),
-        answer=heard,
+        wanted=wants_answer(kind, author_kind=AuthorKind(row["actor_kind"])),
         renew_after=first_after(lease_seconds=account.lease_seconds, left=row["lease_left"]),
         spent=row["spent"],
-        reason=reason,
+        seen=row["seen"] or 0,
+        reason=None,
     )
 
 
-def endpoint(ready: Ready, settings: Settings) -> Endpoint | None:
-    """Where to send; the environment's token goes to the environment's own origin and nowhere else."""
-    url = ready.profile_url or settings.openclaw_gateway_url
-    if url is None:
-        return None
-    is_own = settings.openclaw_gateway_url is not None and _origin(url) == _origin(settings.openclaw_gateway_url)
-    token = settings.openclaw_gateway_token if is_own else None
-    return Endpoint(url=url, token=token, timeout=float(settings.gateway_timeout_seconds))
+def hold(tx: Transaction, ready: Ready) -> None:
+    """Let this transaction commit only while the turn lasts: nobody ended the notification, and this attempt still runs."""
+    stopping.unless_stopped(tx, ready.notification_id)
+    tx.write(queries.STILL_RUNS, tx.account_id, ready.turn.command_id, ready.turn.attempt, expect=1)
 
 
-def dependency(endpoint: Endpoint) -> str:
-    """The gateway's origin, under which the breaker knows it."""
-    scheme, host, port = _origin(endpoint.url)
-    return f"{scheme}://{host}:{port}"
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    default = {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.scheme, parts.hostname, parts.port or default
-
-
-def keep_answer(tx: Transaction, ready: Ready, raw: RawAnswer, parsed: ParsedAnswer) -> None:
-    """Commit what the gateway said before anything is made of it."""
-    usage = msgspec.json.encode(dict(parsed.usage)).decode()
-    heard = (raw.body, raw.status, raw.content_type, usage, parsed.cost_usd, None)
-    tx.write(queries.KEEP_ANSWER, tx.account_id, ready.notification_id, ready.asks, 0, ready.sends, *heard, expect=1)
-
-
-async def settle(tx: Transaction, ready: Ready, parsed: ParsedAnswer, *, attempt: int) -> AfterSilence:
-    """Post what the agent said, or end in silence; RETRY leaves the notification queued."""
-    answer = classify_text(parsed.text)
-    if isinstance(answer, Reply) and ready.task_id is not None:
-        principal = Principal(kind=ActorKind.AGENT, id=ready.agent_id, account_id=ready.account_id, name=ready.agent_name)
-        text = answer.text[:MESSAGE_LIMIT]
-        await messages.post(tx, principal, ready.task_id, text, answers=ready.notification_id, depth=ready.depth + 1)
-        _end(tx, ready, NotificationState.DELIVERED, attempt=attempt)
-        return AfterSilence.DELIVERED
-    if isinstance(answer, Reply | NoReply):
-        _end(tx, ready, NotificationState.DELIVERED, attempt=attempt)
-        return AfterSilence.DELIVERED
-    outcome = after_silence(ready.silences + 1, wanted=ready.wanted)
-    if outcome is AfterSilence.RETRY:
-        tx.write(queries.COUNT_SILENCE, tx.account_id, ready.notification_id, ready.silences, expect=1)
+async def settle(tx: Transaction, ready: Ready, said: Said, *, attempt: int) -> AfterSilence:
+    """Post what the agent said, or end in silence; RETRY leaves the notification queued, to be asked anew."""
+    stopping.unless_stopped(tx, ready.notification_id)
+    answer = classify_text(said.text)
+    if isinstance(answer, Reply):
+        outcome = Outcome.REPLIED if await _post(tx, ready, answer.text[:MESSAGE_LIMIT]) else Outcome.NOT_POSTED
+    elif isinstance(answer, NoReply):
+        outcome = Outcome.NO_REPLY
+    elif said.is_acting:
+        outcome = Outcome.ACTED
     else:
-        state = NotificationState.NO_RESPONSE if outcome is AfterSilence.NO_RESPONSE else NotificationState.DELIVERED
-        _end(tx, ready, state, attempt=attempt)
-    return outcome
+        return await _silence(tx, ready, attempt=attempt)
+    await _over(tx, ready, NotificationState.DELIVERED, outcome, attempt=attempt)
+    return AfterSilence.DELIVERED
 
 
-def _end(tx: Transaction, ready: Ready, state: NotificationState, *, attempt: int) -> None:
-    end(tx, ready.notification_id, state, attempts=attempt, reason=ready.reason, spent=ready.spent)
+async def _post(tx: Transaction, ready: Ready, text: str) -> bool:
+    """Whether there was a thread to say it in."""
+    depth = ready.depth + 1
+    if ready.task_id is None:
+        return await wakeups.place(tx, ready.principal, ready.notification_id, text, depth=depth) is not None
+    await messages.post(tx, ready.principal, ready.task_id, text, answers=ready.notification_id, depth=depth)
+    return True
 
 
-def end(
-    tx: Transaction,
-    notification_id: UUID,
-    state: NotificationState,
-    *,
-    attempts: int,
-    reason: str | None = None,
-    spent: int = 0,
-) -> None:
-    """Bring the notification to one of its ends; `spent` attempts lie before the last replay of its command."""
-    tx.write(notifications.END, tx.account_id, notification_id, state, reason, attempts)
-    payload = {"state": state, "reason": reason, "attempts": attempts}
-    entity, sequence = ("notification", notification_id), 2 * spent + 2
-    events.record(tx, "notify:notification:ended", entity=entity, actor=None, payload=payload, sequence=sequence)
+async def _silence(tx: Transaction, ready: Ready, *, attempt: int) -> AfterSilence:
+    after = after_silence(ready.silences + 1, wanted=ready.wanted)
+    if after is AfterSilence.RETRY:
+        tx.write(queries.ASK_ANEW, tx.account_id, ready.notification_id, ready.ask, expect=1)
+    else:
+        state = NotificationState.NO_RESPONSE if after is AfterSilence.NO_RESPONSE else NotificationState.DELIVERED
+        await _over(tx, ready, state, Outcome.SILENT, attempt=attempt)
+    return after
+
+
+async def _over(tx: Transaction, ready: Ready, state: NotificationState, outcome: Outcome, *, attempt: int) -> None:
+    """The run is over: everything that follows from that is done here."""
+    if ready.task_id is not None and state is NotificationState.DELIVERED:
+        positions.advance(tx, ready.task_id, ready.agent_id, ready.seen)
+    tx.write(queries.SETTLE, tx.account_id, ready.notification_id, outcome, expect=1)
+    await end(tx, ready.notification_id, state, attempts=attempt, reason=ready.reason, spent=ready.spent)
+    await loops.run_ended(tx, ready.notification_id)

@@ -20,6 +20,7 @@ B = TypeVar("B", bound=Body)
 Call = Request[Any, Any, State]
 JSON = "application/json"
 NO_STORE = {"Cache-Control": "no-store"}
+OK = 200
 CREATED = 201
 PATH_MOST = 1_000
 
@@ -87,7 +88,7 @@ async def mutate(
     kind: type[B],
     act: Callable[[Transaction, Principal, B], Awaitable[View | None]],
     *,
-    status: int = 200,
+    status: int | Callable[[View], int] = OK,
 ) -> Response[bytes]:
     """Do a verb once in one transaction; with an `Idempotency-Key` a repetition gives the stored answer."""
     principal = await caller(request, action)

@@ -14,6 +14,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.kernel.errors import STATUS, CallboardError, Code
 from app.kernel.ids import new_id
+from app.kernel.refusals import DEFECT, content
 from app.kernel.types import Origin
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -31,7 +32,6 @@ FRAMEWORK_CODES = {
     429: Code.RATE_LIMITED,
     503: Code.OVERLOADED,
 }
-DEFECT = "something went wrong here; the log knows this request id"
 log = structlog.get_logger()
 
 
@@ -102,17 +102,3 @@ def _rendered(
         return Response(msgspec.json.encode(problem), status_code=status, media_type=PROBLEM, headers=headers)
     body = msgspec.json.encode(content(code, message, details, call))
     return Response(body, status_code=status, media_type="application/json", headers=headers)
-
-
-def content(code: Code, message: str, details: dict[str, object], call: Origin) -> dict[str, Any]:
-    """What every answer that is no success says, on every transport."""
-    error = {"contract_version": "v1", "code": code, "message": message, "details": details, "request_id": call.request_id}
-    return {"ok": False, "error": error, "correlation_id": call.correlation_id}
-
-
-def refused(error: Exception, call: Origin) -> tuple[int, dict[str, Any]]:
-    """Status and content of a refusal or a defect where no route makes the answer; a defect is logged."""
-    if isinstance(error, CallboardError):
-        return STATUS[error.code], content(error.code, error.message, error.details, call)
-    log.error("internal", request_id=call.request_id, exc_info=error)
-    return STATUS[Code.INTERNAL], content(Code.INTERNAL, DEFECT, {}, call)

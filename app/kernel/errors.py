@@ -22,6 +22,7 @@ class Code(StrEnum):
     DEPENDENCY_ARCHIVED = "dependency_archived"
     DEPENDENCY_CYCLE = "dependency_cycle"
     ORCHESTRATOR_IN_USE = "orchestrator_in_use"
+    PROFILE_IN_USE = "profile_in_use"
     IDEMPOTENCY_IN_FLIGHT = "idempotency_in_flight"
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     REQUIREMENT_FAILED = "requirement_failed"
@@ -52,6 +53,7 @@ STATUS: dict[Code, int] = {
     Code.DEPENDENCY_ARCHIVED: 409,
     Code.DEPENDENCY_CYCLE: 409,
     Code.ORCHESTRATOR_IN_USE: 409,
+    Code.PROFILE_IN_USE: 409,
     Code.IDEMPOTENCY_IN_FLIGHT: 409,
     Code.IDEMPOTENCY_MISMATCH: 422,
     Code.REQUIREMENT_FAILED: 422,
@@ -151,6 +153,10 @@ class DependencyCycle(CallboardError):
 
 class OrchestratorInUse(CallboardError):
     code = Code.ORCHESTRATOR_IN_USE
+
+
+class ProfileInUse(CallboardError):
+    code = Code.PROFILE_IN_USE
 
 
 class RequirementFailed(CallboardError):

@@ -32,10 +32,13 @@ async def perform(
     ask: Ask,
     act: Callable[[Transaction], Awaitable[View | None]],
     *,
-    status: int = 200,
+    status: int | Callable[[View], int] = 200,
     admit: Callable[[Transaction], Awaitable[object]] | None = None,
 ) -> tuple[Stored, bool]:
-    """The answer, and whether it was given before; `admit` raises when the caller may not have it again."""
+    """The answer, and whether it was given before; `admit` raises when the caller may not have it again.
+
+    `status` is that of a success, which may depend on what it is.
+    """
     call = None
     if ask.key is not None:
         call = idempotency.once(ask.principal, verb=ask.verb, key=ask.key, asked=ask.raw)
@@ -47,7 +50,7 @@ async def perform(
                     await admit(tx)
                 return stored, True
             view = await act(tx)
-            stored = Stored(status, _encoder.encode(view)) if view is not None else Stored(NO_CONTENT, b"")
+            stored = Stored(_status(view, status), _encoder.encode(view)) if view is not None else Stored(NO_CONTENT, b"")
             if call:
                 idempotency.store(tx, call, Stored(stored.status, _encoder.encode(without_secrets(view)) if view else b""))
             return stored, False
@@ -57,6 +60,10 @@ async def perform(
     except BUSY as error:
         raise Overloaded("other calls change the same rows; try again") from error
     return answer
+
+
+def _status(view: View, status: int | Callable[[View], int]) -> int:
+    return status if isinstance(status, int) else status(view)
 
 
 def without_secrets(view: View) -> View:

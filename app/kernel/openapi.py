@@ -1,6 +1,6 @@
 """The OpenAPI document: bodies and views, described from the same types that the routes decode and encode."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,9 +40,13 @@ class _Raw(BaseSchemaObject):
         return self.value
 
 
-def described(*, body: Any = None, view: Any = None, status: int = 200) -> type[Operation]:
-    """How a route is described: the body that it decodes, the view that it answers, and the envelope otherwise."""
-    kinds = [kind for kind in (body, view, EnvelopeView) if kind is not None]
+def described(*, body: Any = None, view: Any = None, status: int = 200, also: Mapping[int, Any] | None = None) -> type[Operation]:
+    """How a route is described: the body that it decodes, the view that it answers, and the envelope otherwise.
+
+    `also` are the views of other successes, by their status.
+    """
+    others = dict(also or {})
+    kinds = [kind for kind in (body, view, EnvelopeView, *others.values()) if kind is not None]
     (*schemas,), _ = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
     by_kind = dict(zip(map(id, kinds), schemas, strict=True))
 
@@ -54,6 +58,10 @@ def described(*, body: Any = None, view: Any = None, status: int = 200) -> type[
             success = None if view is None else _content(by_kind[id(view)])
             self.responses = {
                 str(status): OpenAPIResponse(description="Done.", content=success),
+                **{
+                    str(code): OpenAPIResponse(description="Done.", content=_content(by_kind[id(kind)]))
+                    for code, kind in others.items()
+                },
                 "default": OpenAPIResponse(description="Refused, with the reason.", content=_content(by_kind[id(EnvelopeView)])),
             }
 

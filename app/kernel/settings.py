@@ -12,6 +12,7 @@ from dotenv import dotenv_values
 from msgspec import Meta
 
 from app.kernel.declared import Setting, declared
+from app.kernel.outside import Commands, Origins
 from app.kernel.startup import CannotStart
 from app.kernel.urls import redacted
 
@@ -20,6 +21,8 @@ PREFIX = "CALLBOARD_"
 
 Postgres = Annotated[str, Meta(pattern=r"^postgres(ql)?(\+\w+)?://", description="a postgresql:// address")]
 Http = Annotated[str, Meta(pattern=r"^https?://[^/\s]", description="an http:// or https:// address")]
+Allowed = Annotated[Origins, Meta(description="`https://host[:port][=VARIABLE], …`")]
+Programs = Annotated[Commands, Meta(description="`name=[VARIABLE …] /path argument …; …`")]
 
 
 class SettingsError(CannotStart):
@@ -126,10 +129,38 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Path,
         Meta(title="CALLBOARD_SEEDS_DIR", description="The seeds that `up` and `seed` load."),
     ] = Path("seeds")
+    templates_dir: Annotated[
+        Path | None,
+        Meta(
+            title="CALLBOARD_TEMPLATES_DIR",
+            description="Prompt templates that replace the built-in ones of the same name; unset: none.",
+        ),
+    ] = None
+    lint_rules: Annotated[
+        Path | None,
+        Meta(
+            title="CALLBOARD_LINT_RULES",
+            description="More words that no prompt may hold, one `rule: pattern` a line; unset: the built-in rules alone.",
+        ),
+    ] = None
     gateway_timeout_seconds: Annotated[
         int,
         Meta(title="CALLBOARD_GATEWAY_TIMEOUT_SECONDS", description="How long one answer of a gateway may take.", ge=5, le=600),
     ] = 300
+    gateway_origins: Annotated[
+        Allowed | None,
+        Meta(
+            title="CALLBOARD_GATEWAY_ORIGINS",
+            description="Where executor profiles may send, beside that gateway; the variable holds the token for that origin.",
+        ),
+    ] = None
+    executor_commands: Annotated[
+        Programs | None,
+        Meta(
+            title="CALLBOARD_EXECUTOR_COMMANDS",
+            description="The commands that executor profiles may run, and the only variables of the environment each is handed.",
+        ),
+    ] = None
     drain_seconds: Annotated[
         int,
         Meta(title="CALLBOARD_DRAIN_SECONDS", description="How long a stop waits for work in flight.", ge=1, le=300),
@@ -174,10 +205,26 @@ def load(environ: Mapping[str, str], dotenv: Path | None, *, root: Path = ROOT) 
         raise SettingsError("DATABASE_ADMIN_URL", "needs DATABASE_URL: set both, or neither")
     data_dir = root / settings.data_dir.expanduser()
     return msgspec.structs.replace(
-        settings,
+        _outside(settings, {**given, **environ}),
         data_dir=data_dir,
         seeds_dir=root / settings.seeds_dir.expanduser(),
+        templates_dir=root / settings.templates_dir.expanduser() if settings.templates_dir else None,
+        lint_rules=root / settings.lint_rules.expanduser() if settings.lint_rules else None,
         writable_repo_dir=_writable_repo_dir(settings, data_dir, root),
+    )
+
+
+def _outside(settings: Settings, environment: Mapping[str, str | None]) -> Settings:
+    """The settings with what the variables that are named hold."""
+    origins, commands = settings.gateway_origins, settings.executor_commands
+    # What a command is handed it may show to anybody.
+    secret = BY_KEY.keys() | (origins.variables if origins else set())
+    if commands and (shown := commands.variables & secret):
+        raise SettingsError("CALLBOARD_EXECUTOR_COMMANDS", f"must not hand on {min(shown)}")
+    return msgspec.structs.replace(
+        settings,
+        gateway_origins=origins and origins.filled(environment),
+        executor_commands=commands and commands.filled(environment),
     )
 
 

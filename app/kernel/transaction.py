@@ -16,6 +16,15 @@ Subscriber = Callable[["Transaction", Any], Awaitable[None]]
 Subscribers = dict[type, list[Subscriber]]
 
 
+def together(*rooms: Subscribers) -> Subscribers:
+    """What several rooms subscribe to, each in its turn."""
+    all_of_them: Subscribers = defaultdict(list)
+    for room in rooms:
+        for kind, subscribers in room.items():
+            all_of_them[kind].extend(subscribers)
+    return dict(all_of_them)
+
+
 class Transaction:
     """Writes are gathered and sent as one statement before COMMIT, so a verb costs four round trips, not a dozen."""
 

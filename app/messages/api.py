@@ -4,24 +4,36 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from app.kernel import paging
-from app.kernel.edge import CREATED, Call, identity, mutate, read
+from app.kernel.edge import CREATED, OK, Call, identity, mutate, read
 from app.kernel.openapi import described
 from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
-from app.messages import requests, service
-from app.messages.schemas import MessagePage, MessageView, NewMessage, RequestsView, ResponseRequest
+from app.kernel.wire import View
+from app.messages import orders, requests, service
+from app.messages.schemas import MessagePage, NewMessage, RequestsView, ResponseRequest, SaidView
+from app.tasks.schemas.stopping import StoppedView
 
 THREAD = "/api/v1/tasks/{task_id:str}/messages"
 REQUESTS = "/api/v1/tasks/{task_id:str}/response-requests"
 
 
-@post(THREAD, status_code=CREATED, operation_class=described(body=NewMessage, view=MessageView, status=CREATED))
+@post(
+    THREAD,
+    status_code=CREATED,
+    operation_class=described(body=NewMessage, view=SaidView, status=CREATED, also={OK: StoppedView}),
+)
 async def say(request: Call, task_id: FromPath[str]) -> Response[bytes]:
-    """Say something in a task's thread."""
+    """Say something in a task's thread; `/stop`, with a reason behind it, stops the task: 200 where it was blocked before."""
     wanted = identity(task_id, kind="task")
-    return await mutate(
-        request, "task.message", NewMessage, lambda tx, who, body: service.post(tx, who, wanted, body.content), status=CREATED
-    )
+
+    async def act(tx: Transaction, who: Principal, body: NewMessage) -> SaidView | StoppedView:
+        return await orders.say(tx, who, wanted, body.content)
+
+    return await mutate(request, "task.message", NewMessage, act, status=_status)
+
+
+def _status(said: View) -> int:
+    return CREATED if isinstance(said, SaidView) else OK
 
 
 @get(THREAD, operation_class=described(view=MessagePage))

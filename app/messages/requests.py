@@ -1,6 +1,7 @@
 """Asking agents for an answer on a task."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -21,20 +22,27 @@ from app.tasks.changes import depth_of
 from app.tasks.types import Card, Scene
 
 
-async def ask(tx: Transaction, principal: Principal, task_id: UUID, *, slugs: Sequence[str], message: str) -> RequestsView:
-    """Notify each of these agents that its answer is wanted, unless it was asked already and keeps still."""
+async def ask(
+    tx: Transaction, principal: Principal, task_id: UUID, *, slugs: Sequence[str], message: str, is_by_clock: bool = False
+) -> RequestsView:
+    """Notify each of these agents that its answer is wanted, unless it was asked already and keeps still.
+
+    `is_by_clock`: the board asks on the principal's behalf, and nothing that it was told of is the cause.
+    """
     names = list(dict.fromkeys(scenes.slug(slug) for slug in slugs))
     card, scene = await scenes.load(tx, principal, task_id, names=names)
+    if is_by_clock:
+        scene = msgspec.structs.replace(scene, wake=None)
     rule = _allowed(principal, card, scene)
     agents = _named(principal, scene, names)
     # The task is locked by now, so a request that was made at the same time is seen.
-    held_back = await _held_back(tx, principal, card, scene, agents)
-    asked = {agent.id: new_id() for agent in agents if agent.id not in held_back}
+    asked_before = await held_back(tx, principal.id, [(card.id, agent.id) for agent in agents], now=scene.now)
+    asked = {agent.id: new_id() for agent in agents if (card.id, agent.id) not in asked_before}
     if asked:
         await _requested(tx, principal, card, scene, asked=asked, message=message, rule=rule)
     return RequestsView(
         created=[AskedView(slug=one.slug, notification_id=asked[one.id]) for one in agents if one.id in asked],
-        suppressed=[SuppressedView(slug=one.slug, reason=held_back[one.id]) for one in agents if one.id in held_back],
+        suppressed=[SuppressedView(slug=one.slug, reason=asked_before[card.id, one.id]) for one in agents if one.id not in asked],
     )
 
 
@@ -55,14 +63,15 @@ def _named(principal: Principal, scene: Scene, names: Sequence[str]) -> list[Age
     return found
 
 
-async def _held_back(
-    tx: Transaction, principal: Principal, card: Card, scene: Scene, agents: Collection[AgentFacts]
-) -> dict[UUID, Suppression]:
-    ids = [agent.id for agent in agents]
-    rows = await tx.rows(queries.LAST_REQUESTS, tx.account_id, card.id, principal.id, ids)
-    earlier = {row["recipient_id"]: msgspec.convert(dict(row), Earlier) for row in rows}
-    found = {agent.id: rules.suppression(earlier.get(agent.id), now=scene.now) for agent in agents}
-    return {agent_id: reason for agent_id, reason in found.items() if reason is not None}
+async def held_back(
+    tx: Transaction, asker_id: UUID, pairs: Collection[tuple[UUID, UUID]], *, now: datetime
+) -> dict[tuple[UUID, UUID], Suppression]:
+    """Of these pairs of a task and an agent those that the asker does not ask again yet, and why."""
+    tasks, agents = [task_id for task_id, _ in pairs], [agent_id for _, agent_id in pairs]
+    rows = await tx.rows(queries.LAST_REQUESTS, tx.account_id, tasks, asker_id, agents)
+    earlier = {(row["task_id"], row["recipient_id"]): msgspec.convert(dict(row), Earlier) for row in rows}
+    found = {pair: rules.suppression(earlier.get(pair), now=now) for pair in pairs}
+    return {pair: reason for pair, reason in found.items() if reason is not None}
 
 
 async def _requested(  # noqa: PLR0913

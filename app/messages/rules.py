@@ -4,15 +4,19 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from app.messages.types import Earlier, Suppression
+from app.messages.types import Earlier, Order, Suppression
 
 SLUG_MOST = 63
+STOP = "stop"
+ORDERS = frozenset({STOP})
 PATIENCE = timedelta(hours=4)
 
 # No pattern here can match one place in two ways, so time grows with the length of the text alone.
 _MENTION = re.compile(r"(?<![\w./@])@([A-Za-z0-9][A-Za-z0-9_-]*+)(?!\w)")
 _FENCE = re.compile(r"\s*+(?:(?:[-*+]|\d{1,9}[.)])\s++)?(`{3,}+|~{3,}+)(.*)")
 _TICKS = re.compile(r"`+")
+# Four spaces would make it code.
+_ORDER = re.compile(r" {0,3}/([A-Za-z]++)(?:\s(.*))?", re.DOTALL)
 _ADDRESS = re.compile(r"://\S*")
 
 
@@ -23,6 +27,14 @@ def suppression(earlier: Earlier | None, *, now: datetime) -> Suppression | None
     if now - (earlier.arrived_at or earlier.asked_at) >= PATIENCE:
         return None
     return Suppression.UNDELIVERED if earlier.arrived_at is None else Suppression.UNANSWERED
+
+
+def order(content: str) -> Order | None:
+    """The order that a whole message is: `/name` at its very start, with words behind it; any other name is a message."""
+    found = _ORDER.fullmatch(content)
+    if found is None or found[1].lower() not in ORDERS:
+        return None
+    return Order(name=found[1].lower(), words=(found[2] or "").strip())
 
 
 def mentions(content: str) -> tuple[str, ...]:

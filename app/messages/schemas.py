@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from app.events.schemas import EventView
 from app.kernel.types import ActorKind
@@ -14,6 +14,7 @@ from app.tasks.schemas import TaskView
 from app.tasks.schemas.evidence import CriterionView
 from app.tasks.schemas.graph import GraphView
 from app.tasks.schemas.handoffs import HandoffView
+from app.tasks.schemas.stopping import StoppedView
 from app.tasks.schemas.vcs import VcsRefView
 
 Recipients = Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(min_length=1, max_length=10)]
@@ -40,6 +41,12 @@ class MessageView(View):
     content: str
     mentions: list[str]
     created_at: datetime
+
+
+class SaidView(MessageView):
+    """`stopped` is what a message that stops the task ended."""
+
+    stopped: StoppedView | UnsetType = UNSET
 
 
 class LoadedTask(View):

@@ -7,7 +7,7 @@ import msgspec
 
 from app.events import service as events
 from app.kernel.errors import Missing
-from app.kernel.ids import NEWEST_ID, new_id
+from app.kernel.ids import new_id
 from app.kernel.transaction import Transaction
 from app.kernel.types import ActorKind, Principal
 from app.kernel.wire import LIMIT_MOST, Page, clamped
@@ -25,8 +25,15 @@ from app.tasks.schemas.vcs import VcsRefView
 from app.tasks.types import Card, Scene
 
 
-async def post(
-    tx: Transaction, principal: Principal, task_id: UUID, content: str, *, answers: UUID | None = None, depth: int | None = None
+async def post(  # noqa: PLR0913
+    tx: Transaction,
+    principal: Principal,
+    task_id: UUID,
+    content: str,
+    *,
+    answers: UUID | None = None,
+    depth: int | None = None,
+    is_order: bool = False,
 ) -> MessageView:
     """Say something in the thread; `answers` is the notification that this replies to, which happens at most once."""
     if answers is not None and (said := await _said_already(tx, principal, task_id, answers)):
@@ -52,13 +59,16 @@ async def post(
         message_id=view.id,
         content=content,
         mentioned=mentioned,
+        is_order=is_order,
     )
     await tx.tell(happened)
     return view
 
 
 async def _said_already(tx: Transaction, principal: Principal, task_id: UUID, answers: UUID) -> MessageView | None:
-    if await tx.value(queries.IS_RECIPIENT, tx.account_id, answers, principal.id) != task_id:
+    asked = await tx.row(queries.IS_RECIPIENT, tx.account_id, answers, principal.id)
+    # What is about no task may be answered on any.
+    if asked is None or asked["task_id"] not in (None, task_id):
         raise Missing.thing("notification", answers)
     row = await tx.row(queries.ANSWER_TO, tx.account_id, answers)
     return view(row) if row else None
@@ -123,7 +133,7 @@ async def thread(tx: Transaction, task_id: UUID, *, limit: int | None, before: U
     """A page of the thread, newest first."""
     await reading.one(tx, task_id)
     size = clamped(limit)
-    rows = await tx.rows(queries.NEWEST, tx.account_id, task_id, before or NEWEST_ID, size + 1)
+    rows = await tx.rows(queries.NEWEST, tx.account_id, task_id, before, size + 1)
     items = [view(row) for row in rows[:size]]
     return Page(items=items, next_cursor=str(items[-1].id) if len(rows) > size else None, limit=size)
 
@@ -134,7 +144,7 @@ async def load(tx: Transaction, principal: Principal, task_id: UUID, *, limit: i
     row = await tx.row(queries.LOADED, tx.account_id, task_id, principal.id, *scenes.NOBODY_ELSE)
     if row is None:
         raise Missing.thing("task", task_id)
-    rows = await tx.rows(queries.NEWEST, tx.account_id, task_id, NEWEST_ID, size)
+    rows = await tx.rows(queries.NEWEST, tx.account_id, task_id, None, size)
     return LoadedTask(
         task=hints.shown(principal, scenes.card(row), scenes.scene(tx, row)),
         thread=[view(one) for one in reversed(rows)],

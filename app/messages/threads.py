@@ -1,7 +1,6 @@
 """Reading a thread from its beginning, and a task's whole history."""
 
 from app.events import reading as log
-from app.kernel.ids import NEWEST_ID, OLDEST_ID
 from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
 from app.kernel.wire import Page, clamped
@@ -19,7 +18,7 @@ async def oldest_first(tx: Transaction, principal: Principal, asked: AgentThread
     await reading.survey(tx, principal)
     await reading.one(tx, asked.task_id)
     size = clamped(asked.limit)
-    rows = await tx.rows(queries.OLDEST, tx.account_id, asked.task_id, asked.cursor or OLDEST_ID, size + 1)
+    rows = await tx.rows(queries.OLDEST, tx.account_id, asked.task_id, asked.cursor, size + 1)
     items = [view(row) for row in rows[:size]]
     return Page(items=items, next_cursor=str(items[-1].id) if len(rows) > size else None, limit=size)
 
@@ -29,7 +28,7 @@ async def history(tx: Transaction, asked: AgentHistory) -> HistoryView:
     task = await reading.one(tx, asked.task_id)
     said = clamped(asked.message_limit, default=MESSAGES_DEFAULT)
     happened = clamped(asked.event_limit, default=EVENTS_DEFAULT)
-    rows = await tx.rows(queries.NEWEST, tx.account_id, asked.task_id, NEWEST_ID, said)
+    rows = await tx.rows(queries.NEWEST, tx.account_id, asked.task_id, None, said)
     return HistoryView(
         task=task,
         messages=[view(row) for row in reversed(rows)],

@@ -17,11 +17,19 @@ Request = Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"\S")]
 
 
 class MessagePosted(Happening, frozen=True, kw_only=True):
-    """`mentioned` are the agents and people that the author may and did call by name."""
+    """`mentioned` are the agents and people that the author may and did call by name; an order wakes no agent."""
 
     message_id: UUID
     content: str
     mentioned: frozenset[UUID]
+    is_order: bool = False
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What a message asks of the board itself, with the words after its name."""
+
+    name: str
+    words: str
 
 
 class ResponseRequested(Happening, frozen=True, kw_only=True):

@@ -25,6 +25,13 @@ class Notification(SQLModel, table=True):
         tenant_key("task_id", "tasks", name="notifications_task_fkey"),
         tenant_key("message_id", "messages", name="notifications_message_fkey"),
         Index("notifications_recipient_idx", "account_id", "recipient_id", "state", "id"),
+        Index(
+            "notifications_people_idx",
+            "account_id",
+            "recipient_id",
+            "id",
+            postgresql_where=text("recipient_kind = 'person'"),
+        ),
         Index("notifications_task_idx", "account_id", "task_id", "recipient_id", "id"),
         Index(
             "notifications_pending_idx",

@@ -1,17 +1,33 @@
-"""Who is told of what happened."""
+"""Who is told of what happened, and what becomes of two updates that are told as one."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
-from app.kernel.types import ActorKind
+import msgspec
+
+from app.kernel.types import ActorKind, Role
 from app.messages.types import MessagePosted, ResponseRequested
-from app.notifications.types import NotificationType
+from app.notifications.types import NotificationType, Weight
 from app.policies.closing import closers
 from app.policies.types import AgentFacts
 from app.tasks.rules.graph import has_started
-from app.tasks.types import PersonFacts, Scene, TaskAssigned, TaskCreated, TaskDelayed, TaskMoved, TaskReady, TaskStatus
+from app.tasks.types import (
+    PersonFacts,
+    QuarantineLifted,
+    Scene,
+    TaskAssigned,
+    TaskCreated,
+    TaskDelayed,
+    TaskMoved,
+    TaskQuarantined,
+    TaskReady,
+    TaskStatus,
+    TaskStopped,
+)
 
 Recipient = tuple[ActorKind, UUID]
 Told = dict[Recipient, NotificationType]
+_REPLY, _AGENT, _PERSON = range(3)
 
 
 def of_creation(happened: TaskCreated) -> Told:
@@ -35,15 +51,19 @@ def of_assignment(happened: TaskAssigned) -> Told:
 def of_move(happened: TaskMoved) -> Told:
     """Into review: those who may close. Otherwise the assignees; people also hear of the end of what they asked for."""
     scene = happened.scene
-    told: Told = {(ActorKind.PERSON, one.id): NotificationType.STATUS_CHANGE for one in scene.assigned_people}
+    told = _caring(happened)
     if happened.card.status is TaskStatus.REVIEW:
         told |= {(ActorKind.AGENT, one): NotificationType.STATUS_CHANGE for one in happened.closers}
     elif happened.card.status is not TaskStatus.ARCHIVED:
         told |= {(ActorKind.AGENT, one.id): NotificationType.STATUS_CHANGE for one in scene.assigned_agents}
-    creator = happened.card.created_by_id
-    if creator is not None and happened.card.created_by_kind is ActorKind.PERSON:
-        told[(ActorKind.PERSON, creator)] = NotificationType.STATUS_CHANGE
     return _without(told, happened.actor.id)
+
+
+def of_stop(happened: TaskStopped) -> Told:
+    """The people that care for it; agents are not woken to hear that there is nothing to do."""
+    if happened.start is happened.card.status:
+        return {}
+    return _without(_caring(happened), happened.actor.id)
 
 
 def of_ready(happened: TaskReady) -> Told:
@@ -79,16 +99,65 @@ def of_delayed(happened: TaskDelayed) -> Told:
     return _without(told, happened.actor.id)
 
 
+def of_quarantine(happened: TaskQuarantined, roles: Mapping[UUID, Role]) -> Told:
+    """The people on the task and the one who made it, of those who may lift it; where there is none, who runs the account."""
+    lifters = {one for one, role in roles.items() if role is not Role.VIEWER}
+    those = {one.id for one in happened.scene.assigned_people} | {happened.card.created_by_id}
+    found = lifters & those or {one for one, role in roles.items() if role in (Role.ADMIN, Role.OWNER)}
+    return {(ActorKind.PERSON, one): NotificationType.QUARANTINE for one in sorted(found)}
+
+
+def of_lift(happened: QuarantineLifted) -> Told:
+    """Whoever is next: in review those who may close it, otherwise its assignees, or the orchestrator when there are none."""
+    scene = happened.scene
+    if happened.card.status is TaskStatus.REVIEW:
+        those = closers(scene.crew, scene.account).ids
+        return _without({(ActorKind.AGENT, one): NotificationType.STATUS_CHANGE for one in those}, happened.actor.id)
+    told = _all(frozenset(one.id for one in scene.assigned), scene, NotificationType.READY)
+    leader = scene.agent(scene.account.orchestrator_agent_id)
+    if not told and leader is not None and leader.is_active:
+        told[(ActorKind.AGENT, leader.id)] = NotificationType.READY
+    return _without(told, happened.actor.id)
+
+
 def of_message(happened: MessagePosted) -> Told:
     """Those who were called by name, and everyone who follows the thread or works on the task."""
     scene = happened.scene
     followers = frozenset(one.id for one in scene.everyone if one.is_subscribed or one.is_assigned)
     told = _all(followers, scene, NotificationType.THREAD_UPDATE)
-    return _without(told | _all(happened.mentioned, scene, NotificationType.MENTION), happened.actor.id)
+    told |= _all(happened.mentioned, scene, NotificationType.MENTION)
+    if happened.is_order:
+        told = {who: kind for who, kind in told.items() if who[0] is ActorKind.PERSON}
+    return _without(told, happened.actor.id)
 
 
 def of_request(happened: ResponseRequested) -> Told:
     return dict.fromkeys([(ActorKind.AGENT, agent_id) for agent_id in happened.asked], NotificationType.RESPONSE_REQUEST)
+
+
+def _caring(happened: TaskMoved | TaskStopped) -> Told:
+    """The people on the task, and the one who asked for it."""
+    told: Told = {(ActorKind.PERSON, one.id): NotificationType.STATUS_CHANGE for one in happened.scene.assigned_people}
+    creator = happened.card.created_by_id
+    if creator is not None and happened.card.created_by_kind is ActorKind.PERSON:
+        told[(ActorKind.PERSON, creator)] = NotificationType.STATUS_CHANGE
+    return told
+
+
+def merged(earlier: Weight, later: Weight) -> Weight:
+    """How two updates that wait as one are judged: what would have woken the agent by itself still does."""
+    heavier = earlier if _heaviness(earlier) > _heaviness(later) else later
+    caused_by = heavier.caused_by_type
+    if _heaviness(heavier) == _REPLY and earlier.actor_id != later.actor_id:
+        # One of two authors may be the one whose replies count, which the other's must not hide.
+        caused_by = None
+    return msgspec.structs.replace(heavier, caused_by_type=caused_by, depth=min(earlier.depth, later.depth))
+
+
+def _heaviness(weight: Weight) -> int:
+    if weight.actor_kind is ActorKind.PERSON:
+        return _PERSON
+    return _REPLY if weight.caused_by_type == NotificationType.THREAD_UPDATE else _AGENT
 
 
 def _all(ids: frozenset[UUID], scene: Scene, kind: NotificationType) -> Told:

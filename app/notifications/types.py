@@ -56,8 +56,29 @@ class Notice(msgspec.Struct, kw_only=True):
     command_id: UUID | None = None
 
 
+class Weight(msgspec.Struct, frozen=True, kw_only=True):
+    """By what a thread update is judged whether it wakes its agent; `reason` is why it does."""
+
+    actor_kind: ActorKind
+    actor_id: UUID | None
+    caused_by_type: str | None
+    cause_id: UUID | None
+    reason: str | None
+    depth: int
+
+
 class NotificationQueued(msgspec.Struct, frozen=True, kw_only=True):
-    """Told before the row is written, so that a room above may settle `notice` or attach the command that delivers it."""
+    """Told before the row is written, so that a room above may settle `notice` or attach the command that delivers it.
+
+    With `merges` another one waits that takes it in, unless it is settled: that one's command delivers both.
+    """
 
     notice: Notice
     happened: Happening
+    merges: bool = False
+
+
+class NotificationsForgotten(msgspec.Struct, frozen=True):
+    """Told before these rows are deleted, so that what hangs on them goes with them."""
+
+    ids: tuple[UUID, ...]

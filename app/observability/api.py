@@ -1,13 +1,14 @@
 """Whether this process lives, and whether it can serve."""
 
 import asyncio
+from datetime import UTC
 from typing import Any
 
 import asyncpg
 from litestar import Response, get
 
-from app.kernel.edge import Call, answered, board
-from app.kernel.errors import Unavailable
+from app.kernel.edge import Call, answered, board, caller, origin
+from app.kernel.errors import CallboardError, Unavailable
 from app.kernel.openapi import described
 from app.kernel.wire import View
 from app.observability import queries
@@ -15,6 +16,7 @@ from app.observability.metrics import CONTENT_TYPE
 from app.observability.scraping import scrape
 
 PROBE_SECONDS = 5.0
+NAMING_SECONDS = 2.0
 
 
 class ReadyView(View):
@@ -54,6 +56,7 @@ async def health(request: Call) -> Response[bytes]:
         "workers": await _probed(_workers(pools.runtime)),
         "orchestrators": await _probed(_orchestrators(pools.runtime)),
         "alerts": await _probed(_alerts(pools.runtime)),
+        "gateways": await _probed(_gateways(request)),
     }
     worst = {component.status for component in components.values()}
     status = "critical" if components["database"].status != "ok" else "degraded" if worst - {"ok", "disabled"} else "ok"
@@ -105,6 +108,30 @@ async def _alerts(pool: Any) -> ComponentView:
         status="degraded",
         detail=f"{row['alerts']} critical alert(s) open in {row['accounts']} account(s): see GET /api/v1/admin/runtime/alerts",
     )
+
+
+async def _gateways(request: Call) -> ComponentView:
+    """How many do not answer; whoever shows a token is told which of its account's."""
+    row = await board(request).database.runtime.fetchrow(queries.GATEWAYS)
+    if not row["gateways"]:
+        return ComponentView(status="ok")
+    since = f"{row['since'].astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    named = await _named(request)
+    detail = f"{row['gateways']} gateway(s) in {row['accounts']} account(s) do not answer, the first since {since}"
+    return ComponentView(status="degraded", detail=f"{detail}: {named or 'see GET /api/v1/gateways'}")
+
+
+async def _named(request: Call) -> str:
+    if "authorization" not in request.headers:
+        return ""
+    try:
+        async with asyncio.timeout(NAMING_SECONDS):
+            principal = await caller(request, "agents.read")
+            async with board(request).database.transaction(principal.account_id, origin=origin(request)) as tx:
+                rows = await tx.rows(queries.OWN_GATEWAYS, tx.account_id)
+    except (CallboardError, TimeoutError):
+        return ""
+    return ", ".join(f"{row['name']} since {row['changed_at'].astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" for row in rows)
 
 
 @get("/metrics", media_type=CONTENT_TYPE, operation_class=described())

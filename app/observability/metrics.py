@@ -27,6 +27,13 @@ REQUEST_SECONDS = Histogram(
     registry=REGISTRY,
 )
 DENIED = Counter("callboard_denied", "Refusals of the policies.", ["action", "reason"], registry=REGISTRY)
+WAKEUPS = Counter(
+    "callboard_wakeups", "Looks by the clock whether there is anything to do for an agent.", ["outcome"], registry=REGISTRY
+)
+WAKEUPS_SKIPPED = Counter(
+    "callboard_wakeups_skipped", "Wake-ups of agents that were not made, or not sent.", ["reason"], registry=REGISTRY
+)
+QUARANTINES = Counter("callboard_quarantines", "Tasks about which agents are woken no more.", ["reason"], registry=REGISTRY)
 DEPRECATED = Counter("callboard_deprecated_uses", "Uses of what is deprecated.", ["name"], registry=REGISTRY)
 
 

@@ -10,6 +10,13 @@ CRITICAL_ALERTS = """
 SELECT count(*) AS alerts, count(DISTINCT account_id) AS accounts
 FROM (SELECT account_id FROM runtime_alerts WHERE cleared_at IS NULL AND severity = 'critical' LIMIT 1000) a
 """
+# Nobody's gateway is named to whoever may ask for health, but the asker's own.
+GATEWAYS = "SELECT gateways, accounts, since FROM gateways_offline()"
+OWN_GATEWAYS = """
+SELECT x.name, g.changed_at FROM gateway_presence g
+JOIN executor_profiles x ON x.account_id = $1 AND x.id = g.profile_id
+WHERE g.account_id = $1 AND g.state = 'offline' ORDER BY x.name LIMIT 20
+"""
 BACKLOG = """
 SELECT count(*) FILTER (WHERE state IN ('queued', 'retry_scheduled')) AS waiting,
        count(*) FILTER (WHERE state = 'running') AS running,
@@ -55,6 +62,8 @@ FROM (SELECT account_id, command_id, reason_class, state FROM runtime_dead_lette
 JOIN runtime_commands c ON c.account_id = d.account_id AND c.id = d.command_id
 GROUP BY c.type, c.profile, d.reason_class, d.state
 """
+# How full budgets are, of all accounts together.
+SHARES = "SELECT scope, unit, many, soft, highest FROM budget_shares()"
 # The oldest open transaction keeps dead rows of every queue alive; its age is worth an alarm.
 OLDEST_TRANSACTION = """
 SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0)::float8 FROM pg_stat_activity

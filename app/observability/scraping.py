@@ -11,7 +11,8 @@ Samples = list[tuple[str, dict[str, str], float]]
 
 async def scrape(pool: Any, publisher: Publisher) -> bytes:
     """Everything as Prometheus reads it; no label names an account, a task or an agent."""
-    return rendered([*await publisher.all(), *await _depths(pool), *await _letters(pool), *await _database(pool)])
+    found = [*await _depths(pool), *await _letters(pool), *await _budgets(pool), *await _database(pool)]
+    return rendered([*await publisher.all(), *found])
 
 
 async def _depths(pool: Any) -> list[Family]:
@@ -41,6 +42,22 @@ async def _letters(pool: Any) -> list[Family]:
     rows = await pool.fetch(queries.LETTERS)
     samples: Samples = [("callboard_dead_letters", {name: row[name] for name in names}, row["many"]) for row in rows]
     return [Family("callboard_dead_letters", "gauge", "Dead letters that wait for somebody.", samples)]
+
+
+async def _budgets(pool: Any) -> list[Family]:
+    many: Samples = []
+    soft: Samples = []
+    highest: Samples = []
+    for row in await pool.fetch(queries.SHARES):
+        labels = {"scope": row["scope"], "unit": row["unit"]}
+        many.append(("callboard_budgets", labels, row["many"]))
+        soft.append(("callboard_budgets_soft", labels, row["soft"]))
+        highest.append(("callboard_budget_share_highest", labels, row["highest"]))
+    return [
+        Family("callboard_budgets", "gauge", "Budgets that bind.", many),
+        Family("callboard_budgets_soft", "gauge", "Budgets past their soft limit.", soft),
+        Family("callboard_budget_share_highest", "gauge", "How much of the fullest budget is spent; 1 is all.", highest),
+    ]
 
 
 async def _database(pool: Any) -> list[Family]:

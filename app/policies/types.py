@@ -96,7 +96,10 @@ class EffectivePolicy(msgspec.Struct, frozen=True):
 
 
 class AgentFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """One agent of the account; `is_assigned`, `has_acted` and `is_subscribed` are about the task in question."""
+    """One agent of the account; `is_assigned`, `has_acted` and `is_subscribed` are about the task in question.
+
+    `pending_update`: an update of its thread waits for the agent, and nobody has taken it yet.
+    """
 
     id: UUID
     slug: str
@@ -110,6 +113,7 @@ class AgentFacts(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = "pull"
     session_id: UUID | None = None
     capacity: int = 1
+    pending_update: bool = False
 
 
 class TaskFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,7 +158,9 @@ class Action(StrEnum):
     TASK_CLOSE = "task.close"
     TASK_REOPEN = "task.reopen"
     TASK_RESTORE = "task.restore"
+    TASK_LIFT = "task.lift"
     TASK_ARCHIVE = "task.archive"
+    TASK_STOP = "task.stop"
     TASK_MESSAGE = "task.message"
     TASK_SURVEY = "task.survey"
     TASK_CLAIM = "task.claim"

@@ -13,12 +13,14 @@ from app.kernel.openapi import described
 from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
 from app.kernel.wire import Page
-from app.tasks import assigning, evidence, graph, handoffs, reading, searching, service, vcs
+from app.tasks import assigning, evidence, graph, guards, handoffs, reading, searching, service, stopping, vcs
 from app.tasks.schemas import Assignment, NewTask, Reopening, StatusChange, TaskEdit, TaskPage, TaskView
 from app.tasks.schemas.evidence import CriteriaView, NewVerdict, VerdictView
 from app.tasks.schemas.graph import GraphView
+from app.tasks.schemas.guards import Lifting, QuarantineView
 from app.tasks.schemas.handoffs import HandoffPage
 from app.tasks.schemas.search import AgentSearch, FoundPage, Wanted
+from app.tasks.schemas.stopping import Stop, StoppedView
 from app.tasks.schemas.vcs import LinkView, NewVcsRef, VcsRefPage
 from app.tasks.types import TaskStatus
 
@@ -67,6 +69,13 @@ async def move(request: Call, task_id: FromPath[str]) -> Response[bytes]:
     return await mutate(request, "task.move", StatusChange, lambda tx, who, body: service.move(tx, who, wanted, body))
 
 
+@post(f"{TASK}/stop", status_code=200, operation_class=described(body=Stop, view=StoppedView))
+async def stop(request: Call, task_id: FromPath[str]) -> Response[bytes]:
+    """Stop the task at once: it is blocked, its holder fenced out, and what waits or runs for it is ended."""
+    wanted = identity(task_id, kind="task")
+    return await mutate(request, "task.stop", Stop, lambda tx, who, body: stopping.stop(tx, who, wanted, body))
+
+
 @post(f"{TASK}/assign", status_code=200, operation_class=described(body=Assignment, view=TaskView))
 async def assign(request: Call, task_id: FromPath[str]) -> Response[bytes]:
     wanted = identity(task_id, kind="task")
@@ -83,6 +92,20 @@ async def reopen(request: Call, task_id: FromPath[str]) -> Response[bytes]:
 async def restore(request: Call, task_id: FromPath[str]) -> Response[bytes]:
     wanted = identity(task_id, kind="task")
     return await mutate(request, "task.restore", Reopening, lambda tx, who, body: service.restore(tx, who, wanted, body))
+
+
+@get(f"{TASK}/quarantine", operation_class=described(view=QuarantineView))
+async def quarantine(request: Call, task_id: FromPath[str]) -> Response[bytes]:
+    """Since when only people wake agents about the task, why, and the chain of wake-ups that led there."""
+    wanted = identity(task_id, kind="task")
+    return await read(request, "task.read", lambda tx, _: guards.shown(tx, wanted))
+
+
+@post(f"{TASK}/lift-quarantine", status_code=200, operation_class=described(body=Lifting, view=TaskView))
+async def lift_quarantine(request: Call, task_id: FromPath[str]) -> Response[bytes]:
+    """Let agents be woken about the task again; its assignees are woken once. Without a quarantine nothing happens."""
+    wanted = identity(task_id, kind="task")
+    return await mutate(request, "task.lift", Lifting, lambda tx, who, body: guards.lift(tx, who, wanted, body))
 
 
 @get(f"{TASK}/events", operation_class=described(view=EventPage))
@@ -154,9 +177,12 @@ ROUTES = (
     around,
     edit,
     move,
+    stop,
     assign,
     reopen,
     restore,
+    quarantine,
+    lift_quarantine,
     history,
     handed_over,
     criteria,

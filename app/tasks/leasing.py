@@ -5,6 +5,7 @@ from uuid import UUID
 
 import msgspec
 
+from app.agents import liveness
 from app.events import service as events
 from app.kernel.transaction import Transaction
 from app.kernel.types import ActorKind, Principal, the_board
@@ -101,6 +102,7 @@ async def heartbeat(tx: Transaction, principal: Principal, asked: AgentHeartbeat
         card, scene = await scenes.load(tx, principal, asked.task_id)
         raise unheld(_no_holder(card, scene, principal, fence=asked.fence), scene)
     renewed = renewing.extend(tx, asked.task_id, row)
+    liveness.promise(tx, principal, asked.interval_seconds)
     if asked.handoff is not None:
         handoffs.leave(tx, principal, asked.task_id, HandoffKind.PROGRESS, given=asked.handoff, fence=asked.fence)
     return LeaseView(task_id=asked.task_id, kind=LeaseKind(row["lease_kind"]), fence=asked.fence, until=renewed)

@@ -71,7 +71,8 @@ class Task(SQLModel, table=True):
 class TaskGuard(SQLModel, table=True):
     """What keeps a task from going round: fruitless runs it may still have, and wake-ups of agents since `wakes_since`.
 
-    `cause_id` is the notification at which it was quarantined; without a row nothing was spent yet.
+    `spent_for` is the latest run whose consequences cost a credit, which they do once; `cause_id` is the notification at which
+    it was quarantined; without a row nothing was spent yet.
     """
 
     __tablename__ = "task_guards"
@@ -83,7 +84,7 @@ class TaskGuard(SQLModel, table=True):
     account_id: UUID = Field(primary_key=True)
     task_id: UUID = Field(primary_key=True)
     credits: int = Field(sa_type=SmallInteger)
-    counted_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+    spent_for: UUID | None = None
     wakes: int = Field(default=0, sa_type=SmallInteger, sa_column_kwargs={"server_default": "0"})
     wakes_since: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
     cause_id: UUID | None = None

@@ -14,7 +14,7 @@ from app.policies import legacy
 from app.policies.types import AgentFacts
 from app.tasks import queries
 from app.tasks.schemas import AssigneeView, TaskView
-from app.tasks.types import Candidate, Card, Criterion, Linked, PersonFacts, Scene, Wake
+from app.tasks.types import Candidate, Card, Criterion, Guard, Linked, PersonFacts, Scene, Wake
 
 CARD_FIELDS = tuple(Card.__struct_fields__)
 
@@ -72,6 +72,14 @@ async def look(
     return card(row), scene(tx, row)
 
 
+async def looks(tx: Transaction, principal: Principal, task_ids: Sequence[UUID]) -> list[tuple[Card, Scene]]:
+    """Read tasks in this order, and what hangs on each, without their locks; what is not there is left out."""
+    if not task_ids:
+        return []
+    rows = await tx.rows(queries.SCENES_READ, tx.account_id, list(task_ids), principal.id, [], _PARTLY)
+    return [(card(row), scene(tx, row)) for row in rows]
+
+
 async def claimable(tx: Transaction, principal: Principal, task_id: UUID | None) -> tuple[Card, Scene] | None:
     """Lock the named task, or the best one that the caller may start; None when there is none to start."""
     row = await tx.fresh_row(queries.CLAIM_SCENE, tx.account_id, task_id, principal.id, [], _PARTLY)
@@ -102,8 +110,15 @@ def scene(tx: Transaction, row: Any) -> Scene:
         people=read_json(row["people"], tuple[PersonFacts, ...]),
         wake=read_json(row["wake"], Wake),
         handoff=row.get("handoff"),
+        guard=_guard(row),
         **graph,
     )
+
+
+def _guard(row: Any) -> Guard:
+    found: Guard = read_json(row.get("guard"), Guard) or Guard()
+    found.is_quarantined = row.get("quarantined_at") is not None
+    return found
 
 
 def named(found: Scene, *, slugs: Sequence[str], emails: Sequence[str]) -> tuple[list[AgentFacts], list[PersonFacts]]:

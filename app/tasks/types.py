@@ -29,6 +29,14 @@ class LeaseKind(StrEnum):
     REVIEW = "review"
 
 
+class QuarantineReason(StrEnum):
+    """Why the board stopped waking agents about a task: its runs led nowhere, they were too many, or they went in a ring."""
+
+    NO_PROGRESS = "no_progress"
+    WAKE_BUDGET = "wake_budget"
+    ROUND_AND_ROUND = "round_and_round"
+
+
 class HandoffKind(StrEnum):
     """How a task changed hands; `progress` are notes for whoever comes next, taken while it is still held."""
 
@@ -172,6 +180,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     last_message_at: datetime | None
     completed_at: datetime | None
     archived_at: datetime | None
+    quarantined_at: datetime | None = None
+    quarantine_reason: QuarantineReason | None = None
 
 
 class Linked(msgspec.Struct, frozen=True, kw_only=True):
@@ -211,6 +221,39 @@ class Wake(msgspec.Struct, frozen=True, kw_only=True):
     type: str
 
 
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """One notification of a chain of causes; `seq` is the place in the log of the event that caused it."""
+
+    id: UUID
+    type: str
+    state: str
+    actor_kind: ActorKind
+    actor_id: UUID | None
+    author: str | None
+    recipient_id: UUID
+    recipient: str | None
+    created_at: datetime
+    seq: int | None
+
+
+class Chain(msgspec.Struct, frozen=True, kw_only=True):
+    """What led to a wake-up, newest first, and where in the log the task last came further."""
+
+    links: tuple[Link, ...]
+    progress: int
+
+
+class Guard(msgspec.Struct, kw_only=True):
+    """What was spent on a task when its scene was read, and since then in the same transaction, which all copies share."""
+
+    credits: int | None = None
+    wakes: int = 0
+    wakes_since: datetime | None = None
+    is_quarantined: bool = False
+    is_stuck: bool | None = None
+    chains: dict[UUID, Chain] = {}
+
+
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a decision about one task rests on, read under its row lock; `waiters` depend on it."""
 
@@ -226,6 +269,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     handoff: str | None = None
     waiters: tuple[UUID, ...] = ()
     duplicates: tuple[Candidate, ...] = ()
+    guard: Guard = msgspec.field(default_factory=Guard)
 
     def agent(self, agent_id: UUID | None) -> AgentFacts | None:
         return next((agent for agent in self.crew if agent.id == agent_id), None)
@@ -278,6 +322,21 @@ class TaskMoved(Happening, frozen=True, kw_only=True):
     closers: frozenset[UUID] = frozenset()
 
 
+class Ended(msgspec.Struct, kw_only=True):
+    """What a stop brought to its end beside the task, which the rooms above fill in."""
+
+    notifications: list[UUID] = []
+    commands: list[UUID] = []
+
+
+class TaskStopped(Happening, frozen=True, kw_only=True):
+    """Told of a stop, also of a task that was blocked before: `start` is where it was."""
+
+    start: TaskStatus
+    reason: str
+    ended: Ended
+
+
 class Tie(StrEnum):
     """Why one task waits for another: it depends on it, or it is its parent."""
 
@@ -297,3 +356,15 @@ class TaskDelayed(Happening, frozen=True, kw_only=True):
 
     others: tuple[str, ...]
     is_stranded: bool
+
+
+class TaskQuarantined(Happening, frozen=True, kw_only=True):
+    """The board stopped waking agents about this task."""
+
+    reason: QuarantineReason
+
+
+class QuarantineLifted(Happening, frozen=True, kw_only=True):
+    """A person lets the crew go on."""
+
+    reason: str | None = None

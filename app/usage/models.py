@@ -15,11 +15,16 @@ MONEY = Numeric(18, 6)
 
 
 class Budget(SQLModel, table=True):
-    """`reserved` is held for runs in flight, each taking `estimate`; a removed budget binds nobody."""
+    """`reserved` is held for runs in flight, each taking `estimate`, 0 while nobody knows; a removed budget binds nobody.
+
+    `least` is the smallest estimate that a person wants, `extra` what people granted on top until the period ends, `assumed` the
+    part of `spent` whose cost nobody knew.
+    """
 
     __tablename__ = "budgets"
     __table_args__ = (
         check("amount >= 0 AND spent >= 0 AND reserved >= 0 AND estimate >= 0", name="budgets_amounts_check"),
+        check("least >= 0 AND extra >= 0 AND assumed >= 0", name="budgets_parts_check"),
         check("soft_percent BETWEEN 1 AND 100", name="budgets_soft_check"),
         check("(scope = 'account') = (scope_id IS NULL)", name="budgets_scope_id_check"),
         Index(
@@ -44,6 +49,9 @@ class Budget(SQLModel, table=True):
     period: Period = Field(sa_column=enum_column(Period, name="budgets_period_check"))
     amount: Decimal = Field(sa_type=MONEY)
     estimate: Decimal = Field(sa_type=MONEY)
+    least: Decimal = Field(sa_type=MONEY, sa_column_kwargs={"server_default": "0"})
+    extra: Decimal = Field(sa_type=MONEY, sa_column_kwargs={"server_default": "0"})
+    assumed: Decimal = Field(sa_type=MONEY, sa_column_kwargs={"server_default": "0"})
     soft_percent: int = Field(default=80, sa_type=SmallInteger)
     spent: Decimal = Field(sa_type=MONEY, sa_column_kwargs={"server_default": "0"})
     reserved: Decimal = Field(sa_type=MONEY, sa_column_kwargs={"server_default": "0"})
@@ -59,21 +67,27 @@ class Budget(SQLModel, table=True):
 
 
 class BudgetReservation(SQLModel, table=True):
-    """What one run holds of one budget until it ends; `spent` was used of it by now."""
+    """What one run holds of one budget until it ends; `spent` was used of it by now.
+
+    A run without room waits with nothing reserved, since `waits_since`; `command_id` is what tries it again.
+    """
 
     __tablename__ = "budget_reservations"
     __table_args__ = (
         tenant_key("budget_id", "budgets", name="budget_reservations_budget_fkey"),
         Index("budget_reservations_open_idx", "account_id", "budget_id", postgresql_where=text("closed_at IS NULL")),
+        Index("budget_reservations_closed_idx", "account_id", "closed_at", postgresql_where=text("closed_at IS NOT NULL")),
         {"postgresql_with": {"fillfactor": 80}},
     )
 
     account_id: UUID = Field(primary_key=True)
     run_id: UUID = Field(primary_key=True)
     budget_id: UUID = Field(primary_key=True)
+    command_id: UUID
     amount: Decimal = Field(sa_type=MONEY)
     spent: Decimal = Field(sa_type=MONEY, sa_column_kwargs={"server_default": "0"})
     reserved_at: datetime = Field(sa_column=at_column())
+    waits_since: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
     closed_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from app.agentapi.types import Facts, InHand, Person, Told
 from app.kernel.types import ActorKind, Role
 from app.policies.types import Evidence
-from app.tasks.types import Card, Criterion, LeaseKind, Linked, PersonFacts, Scene, TaskStatus, Verdict
+from app.tasks.types import Card, Criterion, LeaseKind, Linked, PersonFacts, QuarantineReason, Scene, TaskStatus, Verdict
 from tests.policies import crews
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -96,8 +96,10 @@ def facts(draw) -> Facts:
         ),
         criteria=draw(criteria),
     )
+    reason = draw(st.sampled_from((None, None, *QuarantineReason)))
+    quarantined = {"quarantined_at": NOW, "quarantine_reason": reason} if reason else {}
     return Facts(
-        card=card(status=status, **lease, **blocked),
+        card=card(status=status, **lease, **blocked, **quarantined),
         scene=scene,
         in_hand=_in_hand(draw, crew, lease),
         told=_told(draw, crew),

@@ -85,6 +85,7 @@ def cures(about: Facts, who: Who) -> bool:
 
 
 CAN: dict[WaitsFor, Callable[[Facts, Who], bool]] = {
+    WaitsFor.QUARANTINED: lambda about, who: allows(about, who, Action.TASK_LIFT),
     WaitsFor.HELD: holds_it,
     WaitsFor.LEASE_RAN_OUT: lambda _, who: who.kind is ActorKind.SYSTEM,
     WaitsFor.DEPENDENCY_OPEN: lambda _about, _who: False,
@@ -114,6 +115,8 @@ def is_true(about: Facts, one: Obstacle) -> bool:  # noqa: C901, PLR0911, PLR091
     scene, status = about.scene, about.card.status
     open_ones = [each for each in scene.dependencies if not each.is_done]
     match one.waits_for:
+        case WaitsFor.QUARANTINED:
+            return about.card.quarantined_at is not None and status not in CLOSED
         case WaitsFor.HELD:
             return is_held(about) and status is TaskStatus.IN_PROGRESS and one.until == about.card.lease_until
         case WaitsFor.REVIEW_HELD:
@@ -210,7 +213,10 @@ def test_nobody_who_could_start_or_close_it_is_forgotten(about):
 @settings(max_examples=300)
 @given(facts())
 def test_what_stands_in_front_is_what_has_to_fall_first(about):
-    first = why(about).first.waits_for
+    order = [one.waits_for for one in (why(about).first, *why(about).also)]
+    is_quarantined = about.card.quarantined_at is not None and about.card.status not in CLOSED
+    assert (order[0] is WaitsFor.QUARANTINED) == is_quarantined
+    first = order[is_quarantined]
     waiting = not is_ready(about)
     if about.card.status in (TaskStatus.INBOX, TaskStatus.ASSIGNED) and waiting:
         assert first in (WaitsFor.DEPENDENCY_OPEN, WaitsFor.DEPENDENCY_ARCHIVED)

@@ -5,12 +5,15 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app import main
-from app.agents import liveness
+from app.agents import liveness, rules
 from app.agents.presence import Presence
 from app.kernel import clock, db
 from tests import boards, make
+from tests.tasks.holders import held
 
 START = datetime(2031, 1, 6, 8, 0, tzinfo=UTC)
 PRESENCE = "SELECT type FROM events WHERE type IN ('board:agent:online', 'board:agent:offline') ORDER BY seq"
@@ -76,12 +79,53 @@ async def test_an_agent_is_online_once_it_called_offline_after_ninety_silent_sec
 async def test_how_long_an_agent_may_be_silent_is_a_setting(simulated, admin):
     await admin.execute(
         "INSERT INTO runtime_settings (account_id, name, value, version, reason, changed_by_kind)"
-        " VALUES ($1, 'liveness.offline_seconds', '20', 1, 'r', 'system')",
+        " VALUES ($1, 'liveness.offline_seconds', '60', 1, 'r', 'system')",
         simulated.account_id,
     )
     await call(simulated)
-    await later(admin, 21)
+    await later(admin, 61)
     assert await swept(simulated) == 1
+
+
+@given(st.floats(0, 20_000), st.integers(60, 86_400), st.none() | st.integers(5, 3600))
+def test_nobody_is_silent_before_the_setting_nor_before_three_of_its_own_intervals(unseen, longest, interval):
+    is_silent = rules.is_silent(unseen, longest=longest, interval=interval)
+    assert is_silent == (unseen > longest and unseen > 3 * (interval or 0))
+
+
+async def test_an_agent_that_says_how_often_it_calls_is_missed_by_that(simulated, admin):
+    engineer = simulated.as_("engineer")
+    assert (await engineer.post("/agent/next", json={"wait": 0, "interval_seconds": 300})).status_code in (200, 204)
+    await call(simulated, "writer")
+    await later(admin, 900)
+    assert await swept(simulated) == 1
+    assert (await shown(simulated), await shown(simulated, "writer")) == ("online", "offline")
+    await later(admin, 1)
+    assert (await swept(simulated), await shown(simulated)) == (1, "offline")
+    task, fence = await held(simulated)
+    beat = {"task_id": task["id"], "fence": fence, "interval_seconds": 5}
+    assert (await engineer.post("/agent/task-heartbeat", json=beat)).status_code == 200
+    agents = (await simulated.person.get("/api/v1/agents")).json()["items"]
+    assert {one["slug"]: one["interval_seconds"] for one in agents if one["seen_at"]} == {"engineer": 5, "writer": None}
+    await later(admin, 91)
+    assert await swept(simulated) == 1
+    assert await changes(admin) == ["offline", "offline", "online", "offline"]
+    for wrong in (4, 3601, "30", 7.5):
+        refused = await engineer.post("/agent/next", json={"wait": 0, "interval_seconds": wrong})
+        assert refused.status_code == 422, refused.text
+
+
+async def test_an_agent_behind_a_gateway_is_never_missed_for_not_calling(simulated, admin):
+    path = f"/api/v1/agents/{await simulated.agent_id('engineer')}"
+    await call(simulated)
+    await admin.execute(
+        "INSERT INTO executor_profiles (account_id, id, name, adapter, settings)"
+        " SELECT id, gen_random_uuid(), 'default', 'scripted', '{}' FROM accounts ON CONFLICT DO NOTHING"
+    )
+    assert (await simulated.person.patch(path, json={"reach": "gateway"})).status_code == 200
+    await call(simulated)
+    await later(admin, 900)
+    assert (await swept(simulated), await shown(simulated), await changes(admin)) == (0, None, [])
 
 
 async def test_sweeps_sleep_while_nobody_is_online(simulated, admin):

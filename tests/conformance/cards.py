@@ -4,6 +4,7 @@ from tests.conformance.steps import (
     Case,
     assigned,
     flags,
+    is_now,
     is_on,
     moved,
     reviewable,
@@ -189,4 +190,41 @@ ASSIGNS = (
     ),
 )
 
-CASES = (*CREATES, *ASSIGNS)
+STOPS = (
+    Case(
+        verb="task-stop",
+        name="by the orchestrator",
+        who="orchestrator",
+        given=MINE,
+        sends={"task_id": "{task}", "reason": "in circles"},
+        says={"status": "blocked", "blocked_reason": "in circles", "already_blocked": False},
+        then=is_now(status="blocked"),
+    ),
+    Case(
+        verb="task-stop",
+        name="again",
+        who="orchestrator",
+        given=(*MINE, moved("blocked", blocked_reason="wait")),
+        sends={"task_id": "{task}", "reason": "in circles"},
+        says={"blocked_reason": "wait", "already_blocked": True},
+    ),
+    Case(
+        verb="task-stop",
+        name="by a worker",
+        given=MINE,
+        sends={"task_id": "{task}"},
+        refused="forbidden",
+        says={"reason": "orchestrator_required"},
+        then=is_now(status="assigned"),
+    ),
+    Case(
+        verb="task-stop",
+        name="what nobody works on",
+        who="orchestrator",
+        given=(task(),),
+        sends={"task_id": "{task}"},
+        refused="invalid_transition",
+    ),
+)
+
+CASES = (*CREATES, *ASSIGNS, *STOPS)

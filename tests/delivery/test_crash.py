@@ -5,8 +5,8 @@ import asyncpg
 import pytest
 
 from app.kernel import db
-from tests import gateways, make
-from tests.gateways import finds, says, thread
+from tests import make
+from tests.gateways import calls, finds, hangs, says, thread
 
 BLOCKED = "wait_event_type = 'Lock' AND datname = current_database()"
 LONG_SILENT = "UPDATE runtime_workers SET beat_at = clock_timestamp() - interval '20 s'"
@@ -41,6 +41,7 @@ async def came_to_its_end(board, admin, task, *, words):
     for once in ("notify:notification:ended", "board:message:created", "runtime:command:succeeded"):
         assert await admin.fetchval(ends, once) == 1
     assert await admin.fetchval("SELECT max(seq) - count(*) FROM events") == 0
+    assert await admin.fetchval("SELECT count(*) FROM usage_records") == 1
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ async def test_a_worker_killed_before_its_answer_is_kept_asks_again_under_the_sa
 
 
 async def test_a_worker_killed_while_the_gateway_thinks_leaves_exactly_one_message(board, gateway, crew, admin):
-    gateway.script = [gateways.hangs()]
+    gateway.script = [hangs()]
     gateway.answering = lambda _: says("After all.")
     worker = await crew.start()
     task = await board.task()
@@ -103,7 +104,7 @@ async def test_a_worker_killed_while_the_gateway_thinks_leaves_exactly_one_messa
 
 
 async def test_a_prompt_that_four_workers_die_of_ends_as_dead(board, gateway, crew, admin):
-    gateway.answering = lambda _: gateways.hangs()
+    gateway.answering = lambda _: hangs()
     await board.task()
     for deaths in range(1, 5):
         worker = await crew.start()
@@ -136,3 +137,34 @@ async def test_a_worker_that_was_taken_for_dead_writes_nothing(board, gateway, c
         await admin.fetchval("SELECT last_seq FROM event_counters"),
     )
     assert len(await thread(board, task["id"])) == 1
+
+
+async def test_workers_killed_among_tool_calls_make_none_of_them_twice(board, gateway, crew, admin, holder):
+    task = await board.task()
+    steps = (
+        ("task_message", {"task_id": task["id"], "content": "First step."}),
+        ("document", {"title": "Second step", "content": "Done.", "type": "note"}),
+    )
+    gateway.script = [calls(*steps), hangs()]
+    gateway.answering = lambda _: says("Done.")
+    # Between an effect and its result, then between two calls.
+    for in_the_way in ("delivery_calls", "documents"):
+        async with holder.transaction():
+            await holder.execute(f"LOCK TABLE {in_the_way} IN SHARE MODE")
+            worker = await crew.start()
+            await make.until(finds(admin, BLOCKED, table="pg_stat_activity"))
+            assert await admin.fetchval("SELECT count(*) FROM messages") == 1
+            await killed(worker)
+    worker = await crew.start()
+    await make.until(was_asked(gateway, 2))
+    await killed(worker)
+    await crew.start()
+    await make.until(finds(admin, "recipient_kind = 'agent' AND state = 'delivered'"))
+    assert [message["content"] for message in await thread(board, task["id"])] == ["First step.", "Done."]
+    assert [asked.key.partition(":")[2] for asked in gateway.asked] == ["", "t1", "t1"]
+    assert gateway.asked[1].body == gateway.asked[2].body
+    for table, many in (("delivery_calls", 2), ("delivery_rounds", 2), ("usage_records", 2)):
+        assert await admin.fetchval(f"SELECT count(*) FROM {table}") == many
+    assert await admin.fetchval("SELECT count(*) FROM documents WHERE title = 'Second step' AND version = 1") == 1
+    assert await admin.fetchval("SELECT sum(input_tokens) FROM usage_records") == 14
+    assert await admin.fetchval("SELECT lost FROM runtime_commands WHERE type = 'delivery.send'") == 3

@@ -160,7 +160,7 @@ async def test_what_was_sent_is_frozen_and_sent_again_byte_for_byte(board, gatew
     first, *_, last = gateway.asked
     assert (first.body, first.key, first.lane[0]) == (last.body, last.key, last.lane[0])
     assert first.lane[1] < last.lane[1]
-    sent = await admin.fetchrow("SELECT * FROM deliveries")
+    sent = await admin.fetchrow("SELECT * FROM delivery_rounds")
     assert sent["request"] == first.body
     assert sent["sends"] == len(gateway.asked)
 
@@ -169,7 +169,7 @@ async def test_each_prompt_is_kept_with_its_templates_digest_and_size(board, gat
     gateway.script = [says("Fine.")]
     await board.task()
     await settled(admin)
-    sent = await admin.fetchrow("SELECT * FROM deliveries")
+    sent = await admin.fetchrow("SELECT * FROM deliveries JOIN delivery_rounds USING (account_id, notification_id)")
     asked = gateway.asked[0].decoded
     prompt = asked["instructions"].encode() + asked["input"].encode()
     assert sent["template_version"] == render.built_in().version

@@ -136,7 +136,7 @@ async def test_a_session_that_fails_holds_up_no_other(board, gateway, worker, ad
     await settled_for(admin, fine)
     for place in range(3):
         for task in (stuck, fine):
-            await board.person.post(f"/api/v1/tasks/{task['id']}/messages", json={"content": f"Number {place}."})
+            await board.person.post(f"/api/v1/tasks/{task['id']}/messages", json={"content": f"@orchestrator number {place}."})
     await settled_for(admin, fine)
     states = "SELECT state, count(*) FROM notifications WHERE task_id = $1 AND recipient_kind = 'agent' GROUP BY state"
     assert [tuple(row) for row in await admin.fetch(states, fine["id"])] == [("delivered", 4)]

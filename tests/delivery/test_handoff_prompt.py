@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.delivery import render
+from app.delivery import render, viewing
 from app.delivery.types.prompts import PromptCriterion
 from app.policies.types import Evidence
 from app.tasks.types import HandoffKind, Verdict
@@ -38,8 +38,8 @@ def test_handoffs_and_criteria_are_bounded():
     long = handoff(parts=(("", ("s" * 20_000,)),))
     many = tuple(PromptCriterion(position=n, text="c" * 900) for n in range(1, 60))
     text = prompt(handoffs=(long,) * 9, task=task(criteria=many)).input
-    assert text.count("s" * 10_000) == render.HANDOFFS_LENGTH
-    assert text.count("characters omitted") == render.HANDOFFS_LENGTH
+    assert text.count("s" * 10_000) == viewing.HANDOFFS_LENGTH
+    assert text.count("characters omitted") == viewing.HANDOFFS_LENGTH
     assert text.count("c" * 500) == 30
     assert len(text) < render.PROMPT_LIMIT / 2
 

@@ -1,6 +1,7 @@
 """What an operator sees of deliveries and does with them, over REST."""
 
 import asyncio
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -12,6 +13,7 @@ from tests.delivery.test_rules import DELIVERED, SKIPPED
 from tests.gateways import NO_REPLY, finds, refuses, says, settled, thread
 
 DELIVERIES = "/api/v1/deliveries"
+TABLE: list[tuple[Any, Any, str]] = [*DELIVERED, *SKIPPED]
 
 
 async def listed(board, **params):
@@ -74,8 +76,8 @@ async def test_the_context_names_every_agent_with_whether_it_reviews(board, gate
 
 
 async def test_any_context_is_explained_as_the_table_decides_it_and_nothing_is_sent(board, gateway, admin):
-    for kind, changes, reason in DELIVERED + SKIPPED:
-        context = {"author_kind": "agent", "task_status": "in_progress", "depth": 1, "type": kind} | changes
+    for kind, changes, reason in TABLE:
+        context = {"author_kind": "agent", "task_status": "in_progress", "depth": 1, "type": kind, **changes}
         said = await act(board, "explain", {"context": {name: value for name, value in context.items() if value is not None}})
         assert (said["reason"], said["deliver"]) == (reason, (kind, changes, reason) in DELIVERED)
         assert said["words"].endswith(".")

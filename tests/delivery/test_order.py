@@ -24,10 +24,10 @@ async def gateway():
 
 
 async def conversation(board, number):
-    """A task for the orchestrator to hear of, and what a person says about it."""
+    """A task for the orchestrator to hear of, and what a person says to it about that: mentions never merge."""
     task = await board.task(title=f"Task {number}")
     for place in range(MESSAGES):
-        said = await board.person.post(f"/api/v1/tasks/{task['id']}/messages", json={"content": f"Message {place}."})
+        said = await board.person.post(f"/api/v1/tasks/{task['id']}/messages", json={"content": f"@orchestrator message {place}."})
         assert said.status_code == 201, said.text
 
 

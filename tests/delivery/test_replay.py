@@ -8,7 +8,7 @@ import pytest
 
 from app.kernel import db
 from tests import gateways, make
-from tests.gateways import JSON, MALFORMED, NO_REPLY, NOTHING, finds, refuses, says, settled, thread
+from tests.gateways import JSON, MALFORMED, NO_REPLY, NOTHING, calls, finds, refuses, says, settled, thread
 
 LETTERS = "/api/v1/admin/runtime/dead-letters"
 TOLD = "SELECT * FROM notifications WHERE recipient_kind = 'agent'"
@@ -105,7 +105,7 @@ async def test_silence_before_it_died_does_not_count_afterwards(board, gateway, 
     async with gateways.working(board.settings):
         await settled(admin)
     assert (await admin.fetchrow(TOLD))["state"] == "delivered"
-    assert [asked.key.partition(":")[2] for asked in gateway.asked] == ["", "1", "1", "r3", "r3:1", "r3:2"]
+    assert [asked.key.partition(":")[2] for asked in gateway.asked] == ["", "1", "1", "r3:1", "r3:2", "r3:3"]
 
 
 async def test_what_was_heard_before_it_died_is_settled_without_asking_again(board, gateway, admin):
@@ -118,6 +118,22 @@ async def test_what_was_heard_before_it_died_is_settled_without_asking_again(boa
     async with gateways.working(board.settings):
         await delivered(board, admin, task)
     assert len(gateway.asked) == 1
+
+
+async def test_a_run_that_died_in_the_middle_goes_on_there_and_calls_nothing_twice(board, gateway, admin):
+    gateway.script = [NOTHING]
+    task = await board.task(assignee_slugs=["engineer"])
+    asks = calls(("response_request", {"task_id": task["id"], "recipient_slugs": ["reviewer"], "message": "Can you help?"}))
+    gateway.script = [asks, refuses(404)]
+    async with gateways.working(board.settings):
+        await make.until(finds(admin, "state = 'dead'"))
+        assert (await replay(board)).status_code == 200
+        await settled(admin)
+    told = await admin.fetchrow("SELECT * FROM notifications WHERE type = 'assignment'")
+    keys = [asked.key.partition(":")[2] for asked in gateway.of("engineer") if asked.key.startswith(str(told["id"]))]
+    assert (told["state"], keys) == ("delivered", ["", "t1", "r1:t1"])
+    assert await admin.fetchval("SELECT count(*) FROM notifications WHERE type = 'response_request'") == 1
+    assert await admin.fetchval("SELECT count(*) FROM delivery_calls") == 1
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["done again", "not done before"])

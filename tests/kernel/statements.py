@@ -24,6 +24,7 @@ OF_RUNTIME = {
     "LETTERS",
     "OLDEST_TRANSACTION",
     "CREW",
+    "SHARES",
 }
 MODULES_OF_RUNTIME = {"ledger", "close", "limits", "workers", "everywhere", "clock"}
 OF_APP_IN_RUNTIME = {"FINISH_ONE", "RESOLVE_LETTER", "NEXT_DUE"}

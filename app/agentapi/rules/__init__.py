@@ -5,7 +5,9 @@ from typing import assert_never
 
 from app.agentapi.rules import finishing, starting
 from app.agentapi.rules.crew import Crew
+from app.agentapi.rules.parts import quarantined
 from app.agentapi.types import Facts, Obstacle, Why
+from app.tasks.rules.graph import CLOSED
 from app.tasks.types import TaskStatus
 
 
@@ -16,6 +18,8 @@ def why(facts: Facts) -> Why:
 
 
 def _obstacles(crew: Crew) -> Iterator[Obstacle]:  # every state yields at least one
+    if crew.card.quarantined_at is not None and crew.card.status not in CLOSED:
+        yield quarantined(crew)
     match crew.card.status:
         case TaskStatus.INBOX:
             yield from starting.in_inbox(crew)

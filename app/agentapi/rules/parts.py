@@ -3,13 +3,20 @@
 from collections.abc import Sequence
 from datetime import UTC
 
-from app.agentapi.rules.crew import Crew, agents, step
+from app.agentapi.rules.crew import Crew, agents, persons, step
 from app.agentapi.rules.words import any_of
 from app.agentapi.types import Obstacle, Step, WaitsFor
+from app.policies.types import Action
 from app.tasks.rules import hints
-from app.tasks.types import Linked
+from app.tasks.types import Linked, QuarantineReason
 
 SHOWN_MOST = 20
+_WENT_ROUND = {
+    QuarantineReason.NO_PROGRESS: "its last runs brought it no further",
+    QuarantineReason.WAKE_BUDGET: "agents were woken about it too often within an hour",
+    QuarantineReason.ROUND_AND_ROUND: "the same agents woke each other again and again",
+    None: "its wake-ups led nowhere",
+}
 
 
 def held(crew: Crew, kind: WaitsFor) -> Obstacle:
@@ -45,4 +52,15 @@ def unowned(crew: Crew) -> Obstacle:
         who=crew.assigners(),
         details={"open_pool": False},
         step=step(crew.leaders, "task-assign", "assignee_slugs"),
+    )
+
+
+def quarantined(crew: Crew) -> Obstacle:
+    """The board wakes no agent about it; agents may still work on it, and a person lets the others be woken again."""
+    lifters = persons(crew.people(Action.TASK_LIFT))
+    return Obstacle(
+        waits_for=WaitsFor.QUARANTINED,
+        words=f"It is quarantined: {_WENT_ROUND[crew.card.quarantine_reason]}; {any_of(lifters)} may lift that.",
+        who=lifters,
+        details={"reason": crew.card.quarantine_reason, "since": crew.card.quarantined_at, "chain": list(crew.facts.chain)},
     )

@@ -22,3 +22,7 @@ class Gateway(Protocol):
     def read(self, raw: RawAnswer) -> ParsedAnswer:
         """What the answer says, calls and used; the same answer is read the same way after a crash."""
         ...
+
+    def offers_tools(self, profile: Profile) -> bool:
+        """Whether the tools of an ask reach the model."""
+        ...

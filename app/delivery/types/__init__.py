@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
 
 from app.notifications.types import NotificationType
 from app.tasks.types import TaskStatus
@@ -99,6 +100,14 @@ class NothingSaid:
     """An empty answer, or a gateway's placeholder for one."""
 
 
+@dataclass(frozen=True, slots=True)
+class WakeAnswer:
+    """Words in answer to a wake-up, and the task that they are about."""
+
+    task_id: UUID
+    text: str
+
+
 Answer = Reply | NoReply | NothingSaid
 
 
@@ -106,3 +115,13 @@ class AfterSilence(StrEnum):
     RETRY = "retry"
     NO_RESPONSE = "no_response"
     DELIVERED = "delivered"
+
+
+class Outcome(StrEnum):
+    """What a run came to: words, words that name no task, a sentinel, tool calls without words, or nothing at all."""
+
+    REPLIED = "replied"
+    NOT_POSTED = "not_posted"
+    NO_REPLY = "no_reply"
+    ACTED = "acted"
+    SILENT = "silent"

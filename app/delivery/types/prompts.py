@@ -7,6 +7,7 @@ from uuid import UUID
 
 from app.delivery.types import AuthorKind
 from app.delivery.types.runs import Tool
+from app.delivery.types.templates import TemplateSource
 from app.notifications.types import NotificationType
 from app.policies.types import Evidence
 from app.tasks.types import HandoffKind, TaskStatus, Verdict
@@ -26,6 +27,7 @@ class PromptNotification:
     type: NotificationType
     title: str
     body: str
+    status_from: TaskStatus | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +154,7 @@ class PromptContext:
 class Prompt:
     """A rendered prompt; `digest` and `size` are of its UTF-8 bytes, `template_version` of its sources.
 
-    `template_source` says whose they are: `built_in`, `fork` or `account`; `seen` is how far it shows the thread, and
+    `template_source` says whose they are; `seen` is how far it shows the thread, and
     `suspicions` name what looks like an attack in the texts from outside.
     """
 
@@ -161,6 +163,6 @@ class Prompt:
     template_version: str
     digest: str
     size: int
-    template_source: str = "built_in"
+    template_source: TemplateSource = TemplateSource.BUILT_IN
     seen: int = 0
     suspicions: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -82,12 +83,17 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """What an adapter sends, whatever its protocol: the frozen prompt, and the tool rounds since."""
+    """What an adapter sends, whatever its protocol: the frozen prompt, and the tool rounds since.
+
+    `about` is the type of the notification that wakes; with `task_id` it is for adapters that see no difference in words.
+    """
 
     instructions: str
     input: str
     tools: tuple[Tool, ...] = ()
     exchanges: tuple[Exchange, ...] = ()
+    about: str | None = None
+    task_id: UUID | None = None
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):

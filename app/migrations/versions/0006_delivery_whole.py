@@ -9,7 +9,7 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
-APP, RUNTIME = "callboard_app", "callboard_runtime"
+APP, RUNTIME, AUTH = "callboard_app", "callboard_runtime", "callboard_auth"
 TENANT = "nullif(current_setting('app.account_id', true), '')::uuid"
 NEW = (
     "budgets",
@@ -17,6 +17,7 @@ NEW = (
     "usage_records",
     "prompt_templates",
     "gateway_presence",
+    "agent_wakeups",
     "task_guards",
     "thread_positions",
     "delivery_rounds",
@@ -24,6 +25,10 @@ NEW = (
 )
 APPEND_ONLY = ("usage_records", "prompt_templates", "delivery_calls")
 DELETABLE = ("budget_reservations", "usage_records", "gateway_presence")
+# What has ended is forgotten in time.
+FORGETTABLE = ("notifications", "deliveries", "delivery_rounds", "delivery_calls")
+# What an admin may take away.
+REMOVABLE = ("executor_profiles",)
 KINDS = ("assignment", "mention", "thread_update", "status_change", "response_request", "ready", "presence")
 NEW_KINDS = ("wakeup", "quarantine", "budget")
 OPENED = (
@@ -35,6 +40,8 @@ OPENED = (
     "executor_profiles",
     "task_subscribers",
     "thread_positions",
+    "accounts",
+    "runtime_schedules",
 )
 # In the order in which they were written, as well as that is known.
 COUNT_THREADS = (
@@ -57,6 +64,62 @@ JOIN tasks t ON t.account_id = s.account_id AND t.id = s.task_id
 """,
     "UPDATE notifications SET taken_at = coalesce(offered_at, created_at) WHERE recipient_kind = 'agent'",
 )
+# It sleeps until something is reserved.
+SWEEP_BUDGETS = """
+INSERT INTO runtime_schedules (account_id, id, name, command_type, interval_seconds, misfire, jitter_seconds, is_enabled,
+                               is_system, disabled_reason, next_at, fires_at, version, created_by_kind)
+SELECT a.id, gen_random_uuid(), 'budgets', 'usage.sweep', 300, 'run_once', 0, false, true, 'nothing is reserved',
+       date_trunc('second', callboard_now()) + interval '300 s', date_trunc('second', callboard_now()) + interval '300 s', 1, 'system'
+FROM accounts a
+"""
+# Looks whom to wake, until it finds that there is nobody.
+WAKE = """
+INSERT INTO runtime_schedules (account_id, id, name, command_type, interval_seconds, misfire, jitter_seconds, is_enabled,
+                               is_system, next_at, fires_at, version, created_by_kind)
+SELECT a.id, gen_random_uuid(), 'wakeups', 'agent.wake_due', 60, 'run_once', 0, true, true,
+    date_trunc('second', callboard_now()) + interval '60 s', date_trunc('second', callboard_now()) + interval '60 s', 1, 'system'
+FROM accounts a
+"""
+# Ends what was not acknowledged, until it finds nobody who would.
+EXPIRE = """
+INSERT INTO runtime_schedules (account_id, id, name, command_type, interval_seconds, misfire, jitter_seconds, is_enabled,
+                               is_system, next_at, fires_at, version, created_by_kind)
+SELECT a.id, gen_random_uuid(), 'expiry', 'notifications.expire', 900, 'run_once', 0, true, true,
+    date_trunc('second', callboard_now()) + interval '900 s', date_trunc('second', callboard_now()) + interval '900 s', 1, 'system'
+FROM accounts a
+"""
+# It sleeps while no agent is reached through a gateway.
+PROBE = """
+INSERT INTO runtime_schedules (account_id, id, name, command_type, interval_seconds, misfire, jitter_seconds, is_enabled,
+                               is_system, disabled_reason, next_at, fires_at, version, created_by_kind)
+SELECT a.id, gen_random_uuid(), 'gateways', 'gateway.probe', 30, 'run_once', 0, u.is_used, true,
+    CASE WHEN NOT u.is_used THEN 'no agent is reached through a gateway' END,
+    date_trunc('second', callboard_now()) + interval '30 s', date_trunc('second', callboard_now()) + interval '30 s', 1, 'system'
+FROM accounts a CROSS JOIN LATERAL (SELECT EXISTS (
+    SELECT FROM agents o WHERE o.account_id = a.id AND o.reach = 'gateway' AND o.retired_at IS NULL) AS is_used) u
+"""
+# How many gateways do not answer, told without naming any.
+GATEWAYS_OFFLINE = """
+CREATE FUNCTION gateways_offline() RETURNS TABLE (gateways bigint, accounts bigint, since timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT count(*), count(DISTINCT g.account_id), min(g.changed_at)
+    FROM (SELECT account_id, changed_at FROM public.gateway_presence WHERE state = 'offline' LIMIT 1000) g
+$$
+"""
+# How full the budgets of all accounts are, told without naming any; one of a period that is over counts as begun anew.
+BUDGET_SHARES = """
+CREATE FUNCTION budget_shares() RETURNS TABLE (scope text, unit text, many bigint, soft bigint, highest float8)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT s.scope, s.unit, count(*), count(*) FILTER (WHERE s.share * 100 >= s.soft_percent), max(s.share)::float8 FROM (
+        SELECT b.scope, b.unit, b.soft_percent, CASE
+            WHEN b.amount + b.extra = 0 THEN 1
+            WHEN b.period <> 'none' AND b.period_at < date_trunc(b.period, public.callboard_now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
+                THEN 0
+            ELSE b.spent / (b.amount + b.extra) END AS share
+        FROM public.budgets b WHERE b.removed_at IS NULL LIMIT 100000
+    ) s GROUP BY s.scope, s.unit
+$$
+"""
 # What was sent and what came back becomes the first round of its last asking.
 MAKE_ROUNDS = (
     """
@@ -114,6 +177,9 @@ def upgrade() -> None:
         ),
         sa.Column("amount", sa.Numeric(precision=18, scale=6), nullable=False),
         sa.Column("estimate", sa.Numeric(precision=18, scale=6), nullable=False),
+        sa.Column("least", sa.Numeric(precision=18, scale=6), server_default="0", nullable=False),
+        sa.Column("extra", sa.Numeric(precision=18, scale=6), server_default="0", nullable=False),
+        sa.Column("assumed", sa.Numeric(precision=18, scale=6), server_default="0", nullable=False),
         sa.Column("soft_percent", sa.SmallInteger(), nullable=False),
         sa.Column("spent", sa.Numeric(precision=18, scale=6), server_default="0", nullable=False),
         sa.Column("reserved", sa.Numeric(precision=18, scale=6), server_default="0", nullable=False),
@@ -140,6 +206,7 @@ def upgrade() -> None:
         sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("(scope = 'account') = (scope_id IS NULL)", name="budgets_scope_id_check"),
         sa.CheckConstraint("amount >= 0 AND spent >= 0 AND reserved >= 0 AND estimate >= 0", name="budgets_amounts_check"),
+        sa.CheckConstraint("least >= 0 AND extra >= 0 AND assumed >= 0", name="budgets_parts_check"),
         sa.CheckConstraint("soft_percent BETWEEN 1 AND 100", name="budgets_soft_check"),
         sa.ForeignKeyConstraint(
             ["account_id"],
@@ -222,9 +289,11 @@ def upgrade() -> None:
         sa.Column("account_id", sa.Uuid(), nullable=False),
         sa.Column("run_id", sa.Uuid(), nullable=False),
         sa.Column("budget_id", sa.Uuid(), nullable=False),
+        sa.Column("command_id", sa.Uuid(), nullable=False),
         sa.Column("amount", sa.Numeric(precision=18, scale=6), nullable=False),
         sa.Column("spent", sa.Numeric(precision=18, scale=6), server_default="0", nullable=False),
         sa.Column("reserved_at", sa.DateTime(timezone=True), server_default=sa.text("callboard_now()"), nullable=False),
+        sa.Column("waits_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["account_id", "budget_id"], ["budgets.account_id", "budgets.id"], name="budget_reservations_budget_fkey"
@@ -238,6 +307,13 @@ def upgrade() -> None:
         ["account_id", "budget_id"],
         unique=False,
         postgresql_where=sa.text("closed_at IS NULL"),
+    )
+    op.create_index(
+        "budget_reservations_closed_idx",
+        "budget_reservations",
+        ["account_id", "closed_at"],
+        unique=False,
+        postgresql_where=sa.text("closed_at IS NOT NULL"),
     )
     op.create_table(
         "gateway_presence",
@@ -264,11 +340,27 @@ def upgrade() -> None:
         postgresql_with={"fillfactor": 50},
     )
     op.create_table(
+        "agent_wakeups",
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("agent_id", sa.Uuid(), nullable=False),
+        sa.Column("wake_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("looked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("woken_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("pauses", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.Column(
+            "shown", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
+        ),
+        sa.Column("outcome", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(["account_id", "agent_id"], ["agents.account_id", "agents.id"], name="agent_wakeups_agent_fkey"),
+        sa.PrimaryKeyConstraint("account_id", "agent_id"),
+        postgresql_with={"fillfactor": 50},
+    )
+    op.create_table(
         "task_guards",
         sa.Column("account_id", sa.Uuid(), nullable=False),
         sa.Column("task_id", sa.Uuid(), nullable=False),
         sa.Column("credits", sa.SmallInteger(), nullable=False),
-        sa.Column("counted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("spent_for", sa.Uuid(), nullable=True),
         sa.Column("wakes", sa.SmallInteger(), server_default="0", nullable=False),
         sa.Column("wakes_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cause_id", sa.Uuid(), nullable=True),
@@ -366,7 +458,7 @@ def upgrade() -> None:
         "executor_profiles_adapter_check", "executor_profiles", "adapter IN ('responses', 'chat', 'process', 'mcp', 'scripted')"
     )
     _kinds((*KINDS, *NEW_KINDS))
-    _opened((*COUNT_THREADS, *MAKE_ROUNDS))
+    _opened((*COUNT_THREADS, *MAKE_ROUNDS, SWEEP_BUDGETS, WAKE, PROBE, EXPIRE))
     op.alter_column("deliveries", "prompt", nullable=False)
     op.alter_column("deliveries", "template_source", nullable=False)
     op.alter_column("messages", "position", nullable=False)
@@ -379,6 +471,13 @@ def upgrade() -> None:
         ["account_id", "task_id", "recipient_id"],
         unique=True,
         postgresql_where=sa.text("type = 'thread_update' AND recipient_kind = 'agent' AND state = 'queued' AND taken_at IS NULL"),
+    )
+    op.create_index(
+        "notifications_people_idx",
+        "notifications",
+        ["account_id", "recipient_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("recipient_kind = 'person'"),
     )
     op.drop_column("deliveries", "sends")
     op.drop_column("deliveries", "usage")
@@ -413,8 +512,32 @@ def _wall() -> None:
         op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
         op.execute(f"CREATE POLICY tenant ON {table} TO {APP} USING (account_id = (SELECT {TENANT}))")
         op.execute(f"GRANT SELECT, INSERT{'' if table in APPEND_ONLY else ', UPDATE'} ON {table} TO {APP}")
-    for table in DELETABLE:
+    for table in (*DELETABLE, *FORGETTABLE, *REMOVABLE):
         op.execute(f"GRANT DELETE ON {table} TO {APP}")
+    _tell_of_budgets()
+    _tell_of_gateways()
+
+
+def _tell_of_gateways() -> None:
+    op.execute(f"CREATE POLICY identity ON gateway_presence FOR SELECT TO {AUTH} USING (true)")
+    op.execute(f"GRANT SELECT ON gateway_presence TO {AUTH}")
+    op.execute(f"GRANT CREATE ON SCHEMA public TO {AUTH}")
+    op.execute(GATEWAYS_OFFLINE)
+    op.execute(f"ALTER FUNCTION gateways_offline() OWNER TO {AUTH}")
+    op.execute("REVOKE ALL ON FUNCTION gateways_offline() FROM PUBLIC")
+    op.execute(f"GRANT EXECUTE ON FUNCTION gateways_offline() TO {RUNTIME}")
+    op.execute(f"REVOKE CREATE ON SCHEMA public FROM {AUTH}")
+
+
+def _tell_of_budgets() -> None:
+    op.execute(f"CREATE POLICY identity ON budgets FOR SELECT TO {AUTH} USING (true)")
+    op.execute(f"GRANT SELECT ON budgets TO {AUTH}")
+    op.execute(f"GRANT CREATE ON SCHEMA public TO {AUTH}")
+    op.execute(BUDGET_SHARES)
+    op.execute(f"ALTER FUNCTION budget_shares() OWNER TO {AUTH}")
+    op.execute("REVOKE ALL ON FUNCTION budget_shares() FROM PUBLIC")
+    op.execute(f"GRANT EXECUTE ON FUNCTION budget_shares() TO {RUNTIME}")
+    op.execute(f"REVOKE CREATE ON SCHEMA public FROM {AUTH}")
 
 
 def downgrade() -> None:
@@ -432,8 +555,11 @@ def downgrade() -> None:
             "DELETE FROM delivery_rounds",
             "DELETE FROM delivery_calls",
             "DELETE FROM notifications WHERE type IN ('wakeup', 'quarantine', 'budget')",
+            "DELETE FROM runtime_schedules WHERE is_system AND name IN ('budgets', 'gateways', 'wakeups', 'expiry')",
         )
     )
+    for table in ("notifications", "deliveries", *REMOVABLE):
+        op.execute(f"REVOKE DELETE ON {table} FROM {APP}")
     op.alter_column("deliveries", "request", nullable=False)
     _kinds(KINDS)
     op.drop_constraint("tasks_quarantine_check", "tasks", type_="check")
@@ -457,6 +583,9 @@ def downgrade() -> None:
     )
     op.drop_index("notifications_recipient_idx", table_name="notifications")
     op.drop_index(
+        "notifications_people_idx", table_name="notifications", postgresql_where=sa.text("recipient_kind = 'person'")
+    )
+    op.drop_index(
         "notifications_pending_idx",
         table_name="notifications",
         postgresql_where=sa.text("type = 'thread_update' AND recipient_kind = 'agent' AND state = 'queued' AND taken_at IS NULL"),
@@ -476,7 +605,12 @@ def downgrade() -> None:
     op.drop_table("delivery_calls")
     op.drop_table("thread_positions")
     op.drop_table("task_guards")
+    op.drop_table("agent_wakeups")
+    op.execute("DROP FUNCTION gateways_offline()")
     op.drop_table("gateway_presence")
+    op.drop_index(
+        "budget_reservations_closed_idx", table_name="budget_reservations", postgresql_where=sa.text("closed_at IS NOT NULL")
+    )
     op.drop_index("budget_reservations_open_idx", table_name="budget_reservations", postgresql_where=sa.text("closed_at IS NULL"))
     op.drop_table("budget_reservations")
     op.drop_index("usage_records_task_idx", table_name="usage_records", postgresql_where=sa.text("task_id IS NOT NULL"))
@@ -490,4 +624,5 @@ def downgrade() -> None:
         postgresql_where=sa.text("removed_at IS NULL"),
         postgresql_nulls_not_distinct=True,
     )
+    op.execute("DROP FUNCTION budget_shares()")
     op.drop_table("budgets")

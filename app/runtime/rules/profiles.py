@@ -45,7 +45,8 @@ _ALL = (
         base=5,
         factor=2,
         cap=300,
-        timeout=300,
+        # A run has several rounds, and each answer has its own time.
+        timeout=3_600,
         total=86_400,
         retry_on=frozenset({ErrorClass.NO_ANSWER, ErrorClass.INTERNAL, ErrorClass.WORKER_LOST, ErrorClass.TRANSIENT}),
         waits_on=frozenset({ErrorClass.UNAVAILABLE, ErrorClass.TIMEOUT, ErrorClass.RATE_LIMITED}),

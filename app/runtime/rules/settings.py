@@ -14,7 +14,13 @@ DAY_LIMIT = 3_650
 SWITCH_CLAIMS, SWITCH_DELIVERIES = "switch.claims", "switch.deliveries"
 SWITCH_SCHEDULES, SWITCH_AGENTS = "switch.schedules", "switch.agents"
 FEATURE_MCP = "feature.mcp"
+GATEWAY_INTERVAL = "gateway.interval_seconds"
+DELIVERY_ROUNDS = "delivery.rounds"
 BREAKER_FAILURES, BREAKER_SECONDS = "breaker.failures", "breaker.seconds"
+UNKNOWN_CENTS, UNKNOWN_TOKENS = "usage.unknown_cents", "usage.unknown_tokens"
+KEPT_USAGE = "retention.usage.days"
+FOLLOWUP_MOST, FOLLOWUP_SILENT, FOLLOWUP_BLOCKED = "followup.most", "followup.silent_minutes", "followup.blocked_hours"
+LOOP_WAKES, LOOP_DEPTH, LOOP_CREDITS = "loop.wakes_per_hour", "loop.depth", "loop.credits"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,17 +121,94 @@ _ALL = (
         description="In how many seconds failures add up, and for how many a failing dependency is left alone.",
         affects="calls outside",
     ),
+    _limit(
+        LOOP_WAKES,
+        20,
+        most=1_000,
+        description="How often agents and the board wake agents about one task within an hour.",
+        affects="messages of agents: one above it wakes nobody; moves and assignments up to twice as many",
+    ),
+    _limit(
+        LOOP_DEPTH,
+        8,
+        most=1_000,
+        description="How many causes may lie before a message of an agent that wakes another.",
+        affects="messages of agents: a deeper one wakes nobody",
+    ),
+    _limit(
+        LOOP_CREDITS,
+        3,
+        most=100,
+        description="How many runs in a row may bring their task no further before it is quarantined.",
+        affects="runs that agents or the board caused",
+    ),
+    Setting(
+        name=FOLLOWUP_MOST,
+        kind=SettingKind.LIMIT,
+        default=3,
+        least=0,
+        most=50,
+        description="How many silent tasks are followed up at each look at the orchestrator, its own requests included; 0: none.",
+        affects="follow-ups: the assignees are asked for an answer on the orchestrator's behalf",
+    ),
+    _period(
+        FOLLOWUP_SILENT,
+        15,
+        least=1,
+        most=10_080,
+        description="After how many minutes without a sign of its assignees a task is followed up.",
+        affects="follow-ups of tasks that are assigned, in progress or in review",
+    ),
+    _period(
+        FOLLOWUP_BLOCKED,
+        24,
+        least=1,
+        most=720,
+        description="After how many hours without a sign of its assignees a blocked task is followed up, where no other one is.",
+        affects="follow-ups of blocked tasks",
+    ),
+    _limit(
+        DELIVERY_ROUNDS,
+        8,
+        most=32,
+        description="How many rounds of tool calls an agent may make in one turn.",
+        affects="deliveries",
+    ),
     _kept("commands", 30, "commands that ended, where their profile says 30 (as many more or fewer where it says otherwise),"),
     _kept("dead_letters", 90, "dead letters that were settled"),
     _kept("events", 90, "events", least=30),
+    _kept("notifications", 90, "notifications that ended, with their deliveries, and those that a person did not read", least=7),
     _kept("alerts", 90, "alerts that were cleared"),
+    _kept("usage", 400, "records of usage, and reservations of runs that are over,"),
+    _limit(
+        UNKNOWN_CENTS,
+        5,
+        most=1_000_000,
+        description="How many US cents a run counts as whose cost nobody knows, while its budget has no estimate.",
+        affects="budgets in USD",
+    ),
+    _limit(
+        UNKNOWN_TOKENS,
+        10_000,
+        most=1_000_000_000,
+        description="How many tokens a run counts as whose answer does not say, while its budget has no estimate.",
+        affects="budgets in tokens",
+    ),
     _period(
         "liveness.offline_seconds",
         90,
-        least=10,
+        least=60,
         most=86_400,
-        description="After how many seconds without a sign an agent counts as offline.",
-        affects="presence",
+        description="After how many seconds without a sign an agent counts as offline; later if it said that it calls seldom.",
+        affects="presence of agents",
+    ),
+    _period(
+        GATEWAY_INTERVAL,
+        30,
+        least=30,
+        most=3_600,
+        description="After how many seconds without a sign a gateway is looked at; three times that long, and it is offline.",
+        affects="presence of gateways",
     ),
 )
 _REMOVALS = (

@@ -5,13 +5,17 @@ from app.tasks.queries.handoffs import HANDOFF_FIELDS
 
 CARD = """t.id, t.title, t.description, t.status, t.priority, t.labels, t.due_at, t.blocked_reason, t.version,
     t.is_coordination, t.parent_id, t.lease_agent_id, t.lease_kind, t.lease_fence, t.lease_until,
-    t.created_by_kind, t.created_by_id, t.created_at, t.updated_at, t.last_message_at, t.completed_at, t.archived_at"""
+    t.created_by_kind, t.created_by_id, t.created_at, t.updated_at, t.last_message_at, t.completed_at, t.archived_at,
+    t.quarantined_at, t.quarantine_reason"""
 
 _CREW = """(SELECT coalesce(json_agg(json_build_object(
         'id', a.id, 'slug', a.slug, 'name', a.name, 'role', a.role, 'flags', a.flags,
         'is_active', a.retired_at IS NULL, 'kind', a.reach, 'capacity', a.capacity,
         'is_assigned', coalesce(x.is_assigned, false), 'has_acted', coalesce(x.has_acted, false),
-        'is_subscribed', s.principal_id IS NOT NULL, 'session_id', n.id)), '[]')
+        'is_subscribed', s.principal_id IS NOT NULL, 'session_id', n.id, 'pending_update', EXISTS (
+            SELECT 1 FROM notifications u
+            WHERE u.account_id = $1 AND u.task_id = $2 AND u.recipient_id = a.id AND u.recipient_kind = 'agent'
+              AND u.type = 'thread_update' AND u.state = 'queued' AND u.taken_at IS NULL))), '[]')
     FROM agents a
     LEFT JOIN (SELECT agent_id, bool_or(removed_at IS NULL) AS is_assigned, bool_or(acted_at IS NOT NULL) AS has_acted
                FROM task_assignees WHERE account_id = $1 AND task_id = $2 AND agent_id IS NOT NULL GROUP BY agent_id
@@ -39,6 +43,9 @@ LINKED = f"""json_build_object('id', d.id, 'title', d.title, 'status', d.status,
 # What else the caller holds.
 _HELD = """(SELECT coalesce(json_agg(h.id ORDER BY h.lease_until), '[]') FROM tasks h
         WHERE h.account_id = $1 AND h.lease_agent_id = $3 AND h.lease_until > callboard_now()) AS held"""
+# What its wake-ups have cost already.
+_GUARD = """(SELECT json_build_object('credits', g.credits, 'wakes', g.wakes, 'wakes_since', g.wakes_since) FROM task_guards g
+        WHERE g.account_id = $1 AND g.task_id = t.id) AS guard"""
 # What the task waits for, who depends on it, and what of it is vouched for.
 _GRAPH = f"""(SELECT coalesce(json_agg({LINKED} ORDER BY d.id), '[]') FROM task_dependencies x
         JOIN tasks d ON d.account_id = $1 AND d.id = x.depends_on_id
@@ -50,6 +57,7 @@ _GRAPH = f"""(SELECT coalesce(json_agg({LINKED} ORDER BY d.id), '[]') FROM task_
     (SELECT coalesce(json_agg(json_build_object('id', e.id, 'position', e.position, 'text', e.text, 'verdict', e.verdict,
         'is_met', e.is_met, 'verdict_by_kind', e.verdict_by_kind) ORDER BY e.position), '[]')
         FROM task_criteria e WHERE e.account_id = $1 AND e.task_id = t.id) AS criteria,
+    {_GUARD},
     {_HELD}"""
 
 
@@ -79,6 +87,11 @@ WHERE t.account_id = $1 AND t.id = ANY($2::uuid[])
 ORDER BY array_position($2::uuid[], t.id)
 FOR NO KEY UPDATE OF t
 """
+# The same for who only looks.
+SCENES_READ = f"""{_SCENE}
+WHERE t.account_id = $1 AND t.id = ANY($2::uuid[])
+ORDER BY array_position($2::uuid[], t.id)
+"""
 # Of the task `o`: nothing is left that it waits for.
 READY = f"""NOT EXISTS (SELECT 1 FROM task_dependencies x JOIN tasks d ON d.account_id = $1 AND d.id = x.depends_on_id
         WHERE x.account_id = $1 AND x.task_id = o.id
@@ -87,13 +100,13 @@ READY = f"""NOT EXISTS (SELECT 1 FROM task_dependencies x JOIN tasks d ON d.acco
 CLAIM_SCENE = f"""
 WITH own AS (
     SELECT o.id FROM task_assignees a JOIN tasks o ON o.account_id = $1 AND o.id = a.task_id
-    WHERE a.account_id = $1 AND a.agent_id = $3 AND a.removed_at IS NULL AND NOT a.is_closed
+    WHERE a.account_id = $1 AND a.agent_id = $3 AND a.removed_at IS NULL AND NOT a.is_closed AND o.quarantined_at IS NULL
       AND (o.lease_until IS NULL OR o.lease_until <= callboard_now())
       AND (o.status = 'in_progress' OR o.status = 'assigned' AND {READY})
     ORDER BY (o.status = 'in_progress') DESC, o.priority, o.id LIMIT 1 FOR NO KEY UPDATE OF o SKIP LOCKED
 ), pool AS (
     SELECT o.id FROM tasks o
-    WHERE o.account_id = $1 AND o.status = 'inbox' AND NOT o.is_coordination AND {READY}
+    WHERE o.account_id = $1 AND o.status = 'inbox' AND NOT o.is_coordination AND o.quarantined_at IS NULL AND {READY}
       AND (SELECT (s.settings ->> 'open_pool')::boolean FROM accounts s WHERE s.id = $1)
     ORDER BY o.priority, o.id LIMIT 1 FOR NO KEY UPDATE OF o SKIP LOCKED
 )

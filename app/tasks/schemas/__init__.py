@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from app.kernel.types import ActorKind
 from app.kernel.wire import Body, View, in_calendar
-from app.tasks.types import Description, Labels, LeaseKind, Priority, Reason, TaskStatus, Title
+from app.tasks.types import Description, Labels, LeaseKind, Priority, QuarantineReason, Reason, TaskStatus, Title
 
 Slugs = Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(max_length=50)]
 Emails = Annotated[list[Annotated[str, Meta(min_length=3, max_length=254)]], Meta(max_length=50)]
@@ -168,7 +168,10 @@ class NextAction(View):
 
 
 class TaskView(View):
-    """`lease` is for the holder, in the answers that give or renew it; the others see who holds it until when."""
+    """`lease` is for the holder, in the answers that give or renew it; the others see who holds it until when.
+
+    While it is quarantined only people wake agents about it.
+    """
 
     id: UUID
     title: str
@@ -191,6 +194,8 @@ class TaskView(View):
     last_message_at: datetime | None = None
     completed_at: datetime | None = None
     archived_at: datetime | None = None
+    quarantined_at: datetime | None = None
+    quarantine_reason: QuarantineReason | None = None
     lease: LeaseView | UnsetType = UNSET
     next_actions: list[NextAction] | UnsetType = UNSET
 

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from app.agents.types import Interval
 from app.kernel.wire import Body, View
 from app.tasks.schemas import Fence, Handoff, LeaseView, TaskView
 from app.tasks.schemas.handoffs import HandoffView
@@ -15,11 +16,15 @@ class AgentClaim(Body):
 
 
 class AgentHeartbeat(Body):
-    """`handoff` are notes for whoever comes next, kept in case this holder does not come back."""
+    """`handoff` are notes for whoever comes next, kept in case this holder does not come back.
+
+    `interval_seconds` is how often this agent will be seen; three times that long without a call, and it counts as offline.
+    """
 
     task_id: UUID
     fence: Fence | None = None
     handoff: Handoff | None = None
+    interval_seconds: Interval | None = None
 
 
 class AgentRelease(Body):

@@ -16,7 +16,7 @@ TABLE: dict[str, tuple[int, list[float], float, float, str]] = {
     "standard_async": (5, [1, 2, 4, 8], 60, 3_600, "dead_lettered"),
     "best_effort": (2, [5], 30, 120, "failed_terminal"),
     "manual_review": (1, [], 120, 86_400, "dead_lettered"),
-    "delivery": (3, [5, 10], 300, 86_400, "dead_lettered"),
+    "delivery": (3, [5, 10], 3_600, 86_400, "dead_lettered"),
 }
 RETRIED = {
     "critical_path": {"transient", "attempt_timeout", "rate_limited", "dependency_unavailable", "worker_lost"},

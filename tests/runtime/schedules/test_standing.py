@@ -22,7 +22,8 @@ async def test_accounts_that_were_there_before_get_the_same_schedules_as_new_one
     await migrate.downgrade(urls[0], "-1")
     await migrate.upgrade(urls[0], SERVICE_USER)
     assert [tuple(row) for row in await admin.fetch(parts, board.account_id)] == new
-    liveness, retention = await admin.fetch(STANDING)
+    named = {row["name"]: row for row in await admin.fetch(STANDING)}
+    liveness, retention = named["liveness"], named["retention"]
     assert (retention["is_enabled"], liveness["is_enabled"], liveness["disabled_reason"]) == (True, False, "no agent is online")
     assert retention["next_at"].astimezone(UTC).strftime("%H:%M:%S") == "03:00:00"
     assert 0 <= (retention["fires_at"] - retention["next_at"]).total_seconds() < 3600

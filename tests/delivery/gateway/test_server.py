@@ -4,13 +4,13 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from app.delivery.gateway import responses as gateway
+from app.agents.types import Adapter
 from app.delivery.gateway.answers import read_answer
-from app.delivery.gateway.responses import ANSWER_LIMIT, Endpoint, GatewayRequest, encode_request
-from app.delivery.types.runs import FailureClass, GatewayError, SendHeaders
+from app.delivery.gateway.posting import ANSWER_LIMIT
+from app.delivery.gateway.responses import Responses
+from app.delivery.types.runs import FailureClass, GatewayError, Profile, SendHeaders
 from tests.delivery.worlds import NOW
 
-REQUEST = GatewayRequest(agent_slug="tester", session_key="session", instructions="Be brief.", input="Hello")
 HEADERS = SendHeaders(agent_slug="tester", session_key="session")
 JSON = "application/json"
 
@@ -22,8 +22,8 @@ async def client():
 
 
 async def send(client, url, *, within=5.0):
-    endpoint = Endpoint(url=url, timeout=within)
-    return await gateway.send(client, endpoint=endpoint, body=encode_request(REQUEST), headers=HEADERS, now=NOW)
+    profile = Profile(name="default", adapter=Adapter.RESPONSES, url=url, timeout_seconds=within)
+    return await Responses(client).send(b"{}", profile=profile, token=None, headers=HEADERS, now=NOW)
 
 
 async def failure(client, url, **options):

@@ -5,16 +5,21 @@ import msgspec
 import pytest
 import respx
 
-from app.delivery.gateway import responses as gateway
+from app.agents.types import Adapter
 from app.delivery.gateway.answers import read_answer
-from app.delivery.gateway.responses import ANSWER_LIMIT, Endpoint, GatewayRequest, encode_request
-from app.delivery.types.runs import FailureClass, GatewayError, SendHeaders
+from app.delivery.gateway.posting import ANSWER_LIMIT, Endpoint
+from app.delivery.gateway.responses import Responses
+from app.delivery.types.runs import Ask, Caller, FailureClass, GatewayError, Profile, SendHeaders
 from tests.delivery.worlds import NOW
 
 URL = "http://gateway.example"
 TOKEN = "t0ken-which-is-secret"
 SESSION = "session-which-is-secret"
-REQUEST = GatewayRequest(agent_slug="tester", session_key=SESSION, instructions="Be brief.", input="Hello \u00e9")
+PROFILE = Profile(name="default", adapter=Adapter.RESPONSES, url=URL)
+CALLER = Caller(agent_slug="tester", session_key=SESSION)
+REQUEST = Responses(httpx.AsyncClient()).encode(
+    Ask(instructions="Be brief.", input="Hello \u00e9"), profile=PROFILE, caller=CALLER
+)
 HEADERS = SendHeaders(
     agent_slug="tester",
     session_key=SESSION,
@@ -34,8 +39,8 @@ async def client():
 
 
 async def send(client, url=URL, *, token=TOKEN, within=5.0, headers=HEADERS):
-    endpoint = Endpoint(url=url, token=token, timeout=within)
-    return await gateway.send(client, endpoint=endpoint, body=encode_request(REQUEST), headers=headers, now=NOW)
+    profile = msgspec.structs.replace(PROFILE, url=url, timeout_seconds=within)
+    return await Responses(client).send(REQUEST, profile=profile, token=token, headers=headers, now=NOW)
 
 
 async def failure(client, url=URL, **options):
@@ -52,9 +57,8 @@ def route(respx_mock):
     return respx_mock.post(f"{URL}/v1/responses")
 
 
-def test_the_body_is_the_same_bytes_each_time():
-    assert encode_request(REQUEST) == encode_request(REQUEST)
-    assert msgspec.json.decode(encode_request(REQUEST)) == {
+def test_the_first_request_is_the_prompt():
+    assert msgspec.json.decode(REQUEST) == {
         "model": "openclaw:tester",
         "input": "Hello \u00e9",
         "stream": False,
@@ -64,7 +68,7 @@ def test_the_body_is_the_same_bytes_each_time():
 
 
 def test_secrets_do_not_show_in_a_repr():
-    shown = f"{Endpoint(url=URL, token=TOKEN)} {REQUEST} {HEADERS}"
+    shown = f"{Endpoint(url=URL, token=TOKEN)} {HEADERS}"
     assert TOKEN not in shown
     assert SESSION not in shown
 
@@ -75,7 +79,7 @@ async def test_a_request_carries_body_and_headers(client, respx_mock):
     raw = await send(client, f"{URL}/")
     assert read_answer(raw).text == "Hi"
     sent = respx_mock.calls.last.request
-    assert sent.content == encode_request(REQUEST)
+    assert sent.content == REQUEST
     assert {name: sent.headers[name] for name in sent.headers if name not in {"host", "content-length"}} == {
         "content-type": JSON,
         "accept": JSON,
