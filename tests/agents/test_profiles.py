@@ -1,13 +1,15 @@
 """Executor profiles over REST: what an admin may say, and what only the operator may."""
 
 import asyncio
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from tests import boards
+from tests import boards, make
 
 PROFILES = "/api/v1/executor-profiles"
-OUTSIDE = {
+OUTSIDE: dict[str, Any] = {
     "OPENCLAW_GATEWAY_URL": "https://gateway.example/base",
     "CALLBOARD_GATEWAY_ORIGINS": "https://chat.example=CHAT_TOKEN, http://127.0.0.1:9000",
     "CALLBOARD_EXECUTOR_COMMANDS": "crew=HOME /bin/cat -",
@@ -18,16 +20,19 @@ CHAT = {"name": "chat", "adapter": "chat", "url": "https://chat.example/v1", "se
 
 
 @pytest.fixture(scope="module")
-async def board(cluster, template):
-    from tests import make
-
+async def places(cluster, template):
+    """(admin, service) addresses of one database for all tests here."""
     admin, service = cluster
-    name = f"t_profiles_{id(OUTSIDE)}"
+    name = f"t_{uuid4().hex[:12]}"
     await make.execute(admin, f"CREATE DATABASE {name} TEMPLATE {template}")
-    url = make.url_of(service, database=name)
-    async with boards.in_own_task(lambda: boards.opened(url, **OUTSIDE)) as opened:
-        yield opened
+    yield make.url_of(admin, database=name), make.url_of(service, database=name)
     await make.execute(admin, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+async def board(places):
+    async with boards.in_own_task(lambda: boards.opened(places[1], **OUTSIDE)) as opened:
+        yield opened
 
 
 async def made(board, **fields):
@@ -116,6 +121,16 @@ async def test_an_account_sends_only_where_the_operator_lets_it(board, url):
 async def test_the_operators_own_gateway_is_always_allowed(board):
     one = await made(board, name="own", adapter="responses", url="https://gateway.example/elsewhere")
     assert one["url"] == "https://gateway.example/elsewhere"
+
+
+async def test_an_address_that_was_allowed_once_stays_and_is_not_taken_elsewhere(board, places):
+    one = await made(board, name="stays", adapter="responses", url="http://127.0.0.1:9000")
+    elsewhere = "UPDATE executor_profiles SET url = 'http://127.0.0.1:9001' WHERE name = 'stays'"
+    await make.execute(places[0], elsewhere)
+    at = f"{PROFILES}/{one['id']}"
+    assert (await board.person.patch(at, json={"settings": {"tools": False}})).status_code == 200
+    assert (await board.person.patch(at, json={"url": "http://127.0.0.1:9001/x"})).status_code == 422
+    assert (await board.person.patch(at, json={"url": "http://127.0.0.1:9002"})).status_code == 422
 
 
 async def test_an_account_names_a_command_and_never_a_program(board):

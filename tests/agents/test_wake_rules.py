@@ -67,7 +67,7 @@ def test_nothing_to_do_wakes_nobody_however_long_it_lasts(shown, pauses, ago):
 def test_any_change_wakes_once_in_an_interval_and_ends_the_pauses(marks, shown, pauses, ago):
     found = look(marks, shown, pauses=pauses, ago=ago)
     fresh = {each for each in marks if shown.get(each) != marks[each]}
-    if ago < rules.at_least(15):
+    if fresh and ago < rules.at_least(15):
         assert (found.outcome, found.until) == (WakeOutcome.TOO_SOON, NOW - ago + rules.at_least(15))
     elif fresh:
         assert (found.outcome, found.pauses, found.fresh) == (WakeOutcome.WOKEN, 0, fresh)

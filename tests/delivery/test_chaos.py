@@ -47,6 +47,9 @@ async def test_whatever_a_gateway_does_each_notification_ends_once_and_each_mess
             return not trouble.due
 
         await make.until(was_troubled)
+        await gateway.shut()
+        await hurry(admin)
+        await gateway.open()
         gateway.answering = lambda asked: says("Now I can.") if asked.agent in AGENTS else NO_REPLY
         await settled(admin)
         ended = await admin.fetch(ENDS)

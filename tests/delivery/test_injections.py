@@ -46,8 +46,8 @@ def poisoned(found: PromptContext, text: str) -> PromptContext:
             return replace(value, **{one.name: poison(getattr(value, one.name)) for one in fields(value)})
         return value
 
-    own = {name: getattr(found, name) for name in OWN}
-    return replace(poison(found), **own)
+    made: PromptContext = poison(found)
+    return replace(made, **{name: getattr(found, name) for name in OWN})
 
 
 def whole(text: str) -> list[str]:

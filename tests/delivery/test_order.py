@@ -27,7 +27,8 @@ async def conversation(board, number):
     """A task for the orchestrator to hear of, and what a person says to it about that: mentions never merge."""
     task = await board.task(title=f"Task {number}")
     for place in range(MESSAGES):
-        said = await board.person.post(f"/api/v1/tasks/{task['id']}/messages", json={"content": f"@orchestrator message {place}."})
+        words = {"content": f"@orchestrator message {place}."}
+        said = await board.person.post(f"/api/v1/tasks/{task['id']}/messages", json=words)
         assert said.status_code == 201, said.text
 
 

@@ -11,7 +11,8 @@ MADE = "SELECT * FROM delivery_calls ORDER BY notification_id, ask, round, index
 MENTION = "SELECT * FROM notifications WHERE type = 'mention'"
 OPEN = """INSERT INTO runtime_breakers (account_id, dependency, state, failures, first_failure_at, opened_at, retry_at, version,
         updated_at)
-    SELECT id, $1, 'open', 5, now(), now(), now() + interval '1 h', 1, now() FROM accounts"""
+    SELECT id, $1, 'open', 5, now(), now(), now() + interval '1 h', 1, now() FROM accounts
+    ON CONFLICT (account_id, dependency) DO UPDATE SET state = 'open', retry_at = excluded.retry_at"""
 SHORT = """INSERT INTO runtime_profiles (account_id, name, version, changes, reason, changed_by_kind, created_at)
     SELECT id, 'delivery', 1, '{"timeout": 6}', 'drill', 'system', now() FROM accounts"""
 SECOND = """INSERT INTO executor_profiles (account_id, id, name, adapter, url, settings, created_at, updated_at)
@@ -121,6 +122,9 @@ async def test_where_a_profile_fails_or_its_breaker_is_open_the_next_one_answers
         task = await failing_over(board, admin, other)
         await settled(admin)
         (asked,), (elsewhere,) = gateway.asked, other.asked
+        await admin.execute(OPEN, gateway.url)
+        await board.task(title="While the breaker is open", assignee_slugs=["engineer"])
+        await make.until(lambda: admin.fetchval("SELECT count(*) = 2 FROM notifications WHERE state = 'delivered'"))
     assert elsewhere.key == f"{asked.key}:f1"
     assert [message["content"] for message in await thread(board, task["id"])] == ["From elsewhere."]
     made = await admin.fetchrow("SELECT * FROM delivery_rounds ORDER BY sent_at LIMIT 1")

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.delivery import render, templating
+from app.delivery.fence import TooLarge
 from app.delivery.specimens import specimens
 from app.delivery.types.templates import TemplateName
 from app.kernel import settings as registry
@@ -131,7 +132,7 @@ def said(templates):
     try:
         return render.render(WORLD, token=tokens(), templates=templates).input
     except Exception as error:  # noqa: BLE001 a value that cannot be used so; trying it at save says where
-        return "" if isinstance(error, render.TooLarge) or render.where(error)[0] == "input" else error
+        return "" if isinstance(error, TooLarge) or render.where(error)[0] == "input" else error
 
 
 @settings(max_examples=60, deadline=None)

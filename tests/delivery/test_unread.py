@@ -66,16 +66,15 @@ def test_a_prompt_says_how_far_it_shows_the_thread():
     assert render.render(context(seen=41), token=tokens()).seen == 41
 
 
-def step(number, **changes):
-    fields = {
-        "id": task().id,
-        "title": f"Task {number}",
-        "status": TaskStatus.IN_PROGRESS,
-        "description": "d" * 500,
-        "moves_next": "A review.",
-        "by_agent": True,
-    }
-    return PromptStep(**(fields | changes))
+def step(number):
+    return PromptStep(
+        id=task().id,
+        title=f"Task {number}",
+        status=TaskStatus.IN_PROGRESS,
+        description="d" * 500,
+        moves_next="A review.",
+        by_agent=True,
+    )
 
 
 def wakeup(**changes):

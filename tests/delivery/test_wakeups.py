@@ -68,16 +68,24 @@ async def world(crew):
         yield World(crew)
 
 
-async def test_an_idle_crew_is_never_asked_and_a_stuck_agent_is_asked_less_and_less(world: World, gateway, admin):
+async def slept_for_a_day(world: World, gateway: gateways.Gateway, admin: Any) -> None:
     await world.advance(DAY)
     assert gateway.asked == []
     assert await admin.fetch(LOOKS) + await admin.fetch(WAKEUPS) == []
     engineer = await agent(world.board, "engineer")
     assert engineer["wake_outcome"] == "nothing_to_do"
-    assert 0 < (datetime.fromisoformat(engineer["next_wake_at"]) - await now(world)).total_seconds() < 16 * MINUTE
+    ticks = await admin.fetchval("SELECT count(*) FROM runtime_commands WHERE type = 'agent.wake_due'")
+    assert ticks < 10
+    assert 0 < (datetime.fromisoformat(engineer["next_wake_at"]) - await now(world)).total_seconds() < 5 * HOUR
 
+
+async def test_an_idle_crew_is_never_asked_and_a_stuck_agent_is_asked_less_and_less(world: World, gateway, admin):
+    await slept_for_a_day(world, gateway, admin)
     gateway.answering = answering("HEARTBEAT_OK")
     task = await world.board.task(assignee_slugs=["engineer"], description="d" * 500)
+    await world.advance(MINUTE)
+    engineer = await agent(world.board, "engineer")
+    assert 0 < (datetime.fromisoformat(engineer["next_wake_at"]) - await now(world)).total_seconds() < 16 * MINUTE
     await world.advance(DAY)
     asked = [one for one in gateway.asked if is_wakeup(one)]
     assert {one.agent for one in asked} == {"engineer"}
@@ -188,7 +196,7 @@ async def test_the_ticks_sleep_while_the_clock_wakes_nobody(crew: Board, admin):
         engineer = await crew.agent_id("engineer")
         await crew.task(assignee_slugs=["engineer"])
         await changed(crew, f"/api/v1/agents/{engineer}", wake_minutes=1)
-        await world.advance(3 * MINUTE)
+        await world.advance(2 * MINUTE)
         assert len(await admin.fetch(WAKEUPS)) == 1
         assert (await changed(crew, f"/api/v1/agents/{engineer}", retired=True))["next_wake_at"] is None
         await world.advance(10 * MINUTE)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.delivery.queries import GROUND
+from app.delivery.queries.prompts import GROUND
 from app.documents import rules
 from app.documents.types import PROTECTED_SLUGS
 from app.kernel import places

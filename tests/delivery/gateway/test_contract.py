@@ -95,7 +95,7 @@ async def test_a_call_that_is_cancelled_or_too_late_leaves_nothing_outside(world
         with pytest.raises(asyncio.CancelledError):
             await sending
         await world.ended()
-    error = await failure(world, Hangs(), within=0.5)
+    error = await failure(world, Hangs(), within=0.25)
     assert error.failure is FailureClass.TIMEOUT
     await world.ended()
 

@@ -32,7 +32,7 @@ HEADERS = SendHeaders(
 JSON = "application/json"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def client():
     async with httpx.AsyncClient(trust_env=False) as opened:
         yield opened

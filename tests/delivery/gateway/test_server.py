@@ -15,7 +15,7 @@ HEADERS = SendHeaders(agent_slug="tester", session_key="session")
 JSON = "application/json"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def client():
     async with httpx.AsyncClient(trust_env=False) as opened:
         yield opened
