@@ -81,7 +81,7 @@ async def edit(tx: Transaction, who: Principal, profile_id: UUID, asked: Profile
         _name_is_free(others, sent["name"])
         _refuse_named(others, before.name, what="renamed")
     wanted = {name: getattr(before, name) for name in FIELDS} | sent
-    settings = checked(_given(wanted, others), outside)
+    settings = checked(_given(wanted, others), _beside(outside, before if wanted["url"] == before.url else None))
     if not any(wanted[name] != getattr(before, name) for name in sent):
         return await one(tx, profile_id)
     tx.write(queries.CHANGE_PROFILE, tx.account_id, profile_id, *_stored(wanted, settings), expect=1)
@@ -100,6 +100,12 @@ async def delete(tx: Transaction, who: Principal, profile_id: UUID) -> None:
     _refuse_named(known, row.name, what="taken away")
     tx.write(queries.DELETE_PROFILE, tx.account_id, profile_id, expect=1)
     _record(tx, who, "deleted", (profile_id, row.name, row.version + 1), ())
+
+
+def _beside(outside: Outside, before: "_Row | None") -> Outside:
+    """An address that stays as it was is no new one, even if the operator's list has changed."""
+    kept = origin_of(before.url) if before and before.url else None
+    return Outside(outside.origins | {kept}, outside.commands) if kept else outside
 
 
 class _Row(msgspec.Struct, frozen=True):

@@ -6,7 +6,8 @@ _FIELDS = """a.id, a.slug, a.name, a.role, a.description, a.flags::text AS flags
     a.created_at, a.updated_at, a.retired_at, a.profile_id, p.interval_seconds,
     CASE WHEN a.reach = 'pull' THEN p.state WHEN g.seen_at IS NOT NULL OR g.state = 'offline' THEN g.state END AS presence,
     CASE WHEN a.reach = 'pull' THEN p.seen_at ELSE g.seen_at END AS seen_at, a.wake_minutes, w.wake_at,
-    w.outcome AS wake_outcome,
+    w.outcome AS wake_outcome, (SELECT s.fires_at FROM runtime_schedules s
+        WHERE s.account_id = $1 AND s.name = 'wakeups' AND s.is_system AND s.is_enabled) AS looks_at,
     (SELECT x.name FROM executor_profiles x WHERE x.account_id = $1 AND x.id = a.profile_id) AS profile"""
 _SKILLS = """(SELECT coalesce(json_agg(k.slug ORDER BY k.slug), '[]') FROM agent_skills x
     JOIN skills k ON k.account_id = $1 AND k.id = x.skill_id

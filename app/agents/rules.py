@@ -71,15 +71,21 @@ def look(
     if not marks:
         return Look(outcome=WakeOutcome.NOTHING_TO_DO, pauses=pauses)
     fresh = frozenset(task_id for task_id, mark in marks.items() if shown.get(task_id) != mark)
-    if woken_at is not None and now < (until := woken_at + at_least(minutes)):
-        return Look(outcome=WakeOutcome.TOO_SOON, until=until, pauses=pauses)
-    if fresh or woken_at is None:
+    if woken_at is None:
         return Look(outcome=WakeOutcome.WOKEN, fresh=fresh, pauses=0)
+    if fresh:
+        until = woken_at + at_least(minutes)
+        is_due = now >= until
+        return Look(outcome=WakeOutcome.WOKEN, fresh=fresh, pauses=0) if is_due else _not_yet(WakeOutcome.TOO_SOON, until, pauses)
     until = woken_at + pause(minutes, pauses)
     # Its times jitter: one that comes a little early is not put off by a whole interval.
     if now + timedelta(minutes=minutes) / 2 < until:
-        return Look(outcome=WakeOutcome.UNCHANGED, until=until, pauses=pauses)
+        return _not_yet(WakeOutcome.UNCHANGED, until, pauses)
     return Look(outcome=WakeOutcome.WOKEN, pauses=min(pauses + 1, DOUBLINGS_MOST))
+
+
+def _not_yet(outcome: WakeOutcome, until: datetime, pauses: int) -> Look:
+    return Look(outcome=outcome, until=until, pauses=pauses)
 
 
 def remembered(marks: Mapping[UUID, str], *, shown: Mapping[UUID, str], listed: Collection[UUID]) -> dict[UUID, str]:

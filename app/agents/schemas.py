@@ -76,7 +76,8 @@ class EffectiveView(View):
 class AgentView(View):
     """`profile` runs a gateway agent; `capacity` is how many tasks it may hold at once.
 
-    `presence` and `seen_at` are null while it was never seen.
+    `presence` and `seen_at` are null while it was never seen; those of a gateway agent are its gateway's. `interval_seconds` is
+    how often it said that it calls.
 
     `next_wake_at` is when the board looks next whether there is anything for it to do, and `wake_outcome` what came of the last
     look; it is null for an agent that the clock does not wake.

@@ -26,11 +26,11 @@ def is_woken(row: Any, account: AccountPolicy) -> bool:
 
 
 def next_at(row: Any, account: AccountPolicy) -> datetime | None:
-    """When the agent is looked at next; None for one that the clock does not wake."""
-    if not is_woken(row, account):
+    """When the agent is looked at next; None for one that the clock does not wake, and while nobody is looked at."""
+    if not is_woken(row, account) or row["looks_at"] is None:
         return None
-    at: datetime | None = row["wake_at"]
-    return at or rules.slot(row["id"], row["wake_minutes"], after=row["updated_at"])
+    at: datetime = row["wake_at"] or rules.slot(row["id"], row["wake_minutes"], after=row["updated_at"])
+    return max(at, row["looks_at"])
 
 
 async def anew(tx: Transaction, agent_id: UUID) -> None:

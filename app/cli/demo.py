@@ -88,6 +88,7 @@ def main(settings: Settings, url: str, *, gateway: Sequence[str] = GATEWAY, seco
         tokens = asyncio.run(_account(settings, account, crew.url))
         crew.begin({slug: token for slug, token in tokens.items() if "@" not in slug})
         owner = next(token for email, token in tokens.items() if "@" in email)
+        _offer_no_tools(url, owner)
         printer.heading(f"Callboard at {url}, account {account}, a crew behind {crew.url}")
         try:
             sight = _played(Board(url, owner), crew, printer, deadline=deadline)
@@ -128,6 +129,13 @@ async def _account(settings: Settings, slug: str, gateway_url: str) -> dict[str,
             database, settings=settings, directory=ROOT / "seeds", account_slug=slug, gateway_url=gateway_url
         )
     return dict(report.credentials)
+
+
+def _offer_no_tools(url: str, owner: str) -> None:
+    """This crew calls the board by itself, as its prompts then say."""
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {owner}"}, trust_env=False) as client:
+        (profile,) = client.get("/api/v1/executor-profiles").raise_for_status().json()["items"]
+        client.patch(f"/api/v1/executor-profiles/{profile['id']}", json={"settings": {"tools": False}}).raise_for_status()
 
 
 def _played(board: Board, crew: Crew, printer: Printer, *, deadline: float) -> Sight:

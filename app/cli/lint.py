@@ -7,7 +7,7 @@ from app.delivery import neutrality, render
 from app.delivery.neutrality import Rule
 from app.delivery.render import Templates
 from app.delivery.specimens import specimens
-from app.delivery.types.templates import Problem, TemplateSource
+from app.delivery.types.templates import Problem
 from app.kernel.settings import ROOT, Settings
 from app.kernel.startup import CannotStart
 
@@ -28,7 +28,7 @@ def problems(settings: Settings, paths: Sequence[Path], more: Sequence[Path]) ->
 def _in_given(paths: Sequence[Path], rules: tuple[Rule, ...]) -> Iterator[Problem]:
     yield from _in_files(paths, rules)
     for path in paths:
-        if (directory := path.expanduser().resolve()).is_dir() and render.of_fork(directory).source is TemplateSource.FORK:
+        if (directory := path.expanduser().resolve()).is_dir() and render.files_of(directory):
             yield from _in_prompts(_templates(directory), rules)
 
 
@@ -39,9 +39,8 @@ def _in_all(settings: Settings, rules: tuple[Rule, ...]) -> Iterator[Problem]:
 
 
 def _templates(directory: Path | None) -> Templates:
-    templates = render.of_fork(directory)
-    problem = render.tried(templates)
-    if problem is not None:
+    templates, problem = render.compiled({}, directory)
+    if templates is None or (problem := render.tried(templates)) is not None:
         raise CannotStart(f"the templates cannot be rendered: {problem}")
     return templates
 

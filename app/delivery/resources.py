@@ -14,7 +14,7 @@ from app.policies.verbs import Verb
 class Resources:
     """The client for gateways, the settings of this process, and the verbs that agents may call."""
 
-    def __init__(self, http: httpx.AsyncClient, settings: Settings, verbs: tuple[Verb, ...]) -> None:
+    def __init__(self, http: httpx.AsyncClient, settings: Settings, verbs: tuple[Verb, ...] = ()) -> None:
         self.http = http
         self.settings = settings
         self.verbs = verbs

@@ -41,7 +41,7 @@ def ready(settings: Settings) -> None:
     elif not directory.is_dir():
         raise CannotStart(f"CALLBOARD_TEMPLATES_DIR: there is no directory {directory}")
     else:
-        if render.of_fork(directory).source is TemplateSource.BUILT_IN:
+        if not render.files_of(directory):
             names = ", ".join(f"{name}{render.SUFFIX}" for name in TemplateName)
             raise CannotStart(f"CALLBOARD_TEMPLATES_DIR: {directory} holds none of {names}")
         templates, problem = render.compiled({}, directory)

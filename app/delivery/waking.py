@@ -34,10 +34,15 @@ from app.runtime.rules.settings import SWITCH_AGENTS
 from app.runtime.service import Order
 from app.runtime.taxonomy import command
 from app.runtime.types import Idempotency, Queue
+from app.tasks.types import Happening, TaskAssigned, TaskCreated, TaskMoved
 
 WAKEUP = "agent.wakeup"
 # Those who are left wait for the next tick.
 MOST_AT_ONCE = 100
+# What is to be looked at sooner than this anyway is left.
+LONGEST_IDLE = 960.0
+# Behind what people and agents wait for.
+LEAST_URGENT = 3
 
 
 class Nothing(msgspec.Struct, frozen=True):
@@ -219,4 +224,14 @@ async def on_orchestrator(tx: Transaction, _named: OrchestratorNamed) -> None:
     await standing.soon(tx, waking.STANDING)
 
 
-SUBSCRIPTIONS: Subscribers = {OrchestratorNamed: [on_orchestrator]}
+async def on_task(tx: Transaction, _happened: Happening) -> None:
+    """A task is open that was not, or somebody is on it: there may be something to do again."""
+    standing.hasten(tx, waking.STANDING, within=LONGEST_IDLE)
+
+
+SUBSCRIPTIONS: Subscribers = {
+    OrchestratorNamed: [on_orchestrator],
+    TaskCreated: [on_task],
+    TaskAssigned: [on_task],
+    TaskMoved: [on_task],
+}

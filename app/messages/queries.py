@@ -92,7 +92,8 @@ SELECT n.task_id, n.recipient_id, n.created_at AS asked_at,
     OR EXISTS (SELECT 1 FROM messages m WHERE m.account_id = $1 AND m.source_notification_id = n.id) AS is_answered
 FROM unnest($2::uuid[], $4::uuid[]) AS r (task_id, id) CROSS JOIN LATERAL (
     SELECT * FROM notifications o
-    WHERE o.account_id = $1 AND o.task_id = r.task_id AND o.recipient_id = r.id AND o.type = 'response_request' AND o.actor_id = $3
+    WHERE o.account_id = $1 AND o.task_id = r.task_id AND o.recipient_id = r.id
+      AND o.type = 'response_request' AND o.actor_id = $3
     ORDER BY o.id DESC LIMIT 1
 ) n
 """

@@ -57,6 +57,11 @@ async def soon(tx: Transaction, standing: Standing) -> None:
         tx.wake(CONTROL, tx.account_id)
 
 
+def hasten(tx: Transaction, standing: Standing, *, within: float) -> None:
+    """Let it tick after its interval if it is put off for longer than so many seconds; costs no look at it."""
+    tx.put(queries.BRING_FORWARD, {"name": standing.name, "within": within})
+
+
 async def hold(tx: Transaction, standing: Standing) -> None:
     """Lock it, so that what its ticks do is done by one of them at a time."""
     await tx.row(queries.SYSTEM_SCHEDULE_LOCKED, tx.account_id, standing.name)

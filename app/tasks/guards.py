@@ -33,6 +33,13 @@ class _Spent(msgspec.Struct, frozen=True, kw_only=True):
     spent_for: UUID | None = None
 
 
+class _Charge(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run leaves of the credits, and what is written for it."""
+
+    left: int
+    spent: _Spent | None
+
+
 def full_credits(tx: Transaction) -> int:
     return tx.controls.limit(tx.account_id, LOOP_CREDITS)
 
@@ -70,11 +77,6 @@ async def charge(tx: Transaction, notification_id: UUID, *, free: frozenset[str]
         card, scene = await scenes.load(tx, the_board(tx.account_id), row["task_id"])
         led = await chain(tx, scene.guard, card, notification_id)
         await quarantine(tx, card, scene, QuarantineReason.NO_PROGRESS, cause_id=notification_id, links=led.links)
-
-
-class _Charge(msgspec.Struct, frozen=True, kw_only=True):
-    left: int
-    spent: _Spent | None
 
 
 def _charged(tx: Transaction, row: Any, *, free: frozenset[str]) -> _Charge:

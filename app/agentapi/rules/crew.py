@@ -93,7 +93,8 @@ def _may(person: Person, action: Action) -> bool:
 def _telling(agent: AgentFacts, told: Told | None) -> dict[str, Any]:
     if told is None:
         return {"slug": agent.slug, "state": "not_told"}
-    known: dict[str, Any] = {"type": told.type, "state": told.state, "reason": told.reason, "at": told.ended_at or told.created_at}
+    known: dict[str, Any] = {"type": told.type, "state": told.state, "reason": told.reason}
+    known["at"] = told.ended_at or told.created_at
     if told.gateway_offline_since is not None:
         known["gateway_offline_since"] = told.gateway_offline_since
     return {"slug": agent.slug, **known, "offered_at": told.offered_at}

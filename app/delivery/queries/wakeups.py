@@ -26,7 +26,13 @@ SELECT EXISTS (SELECT FROM tasks WHERE account_id = $1 AND status = 'review') AS
     EXISTS (SELECT FROM tasks WHERE account_id = $1 AND NOT is_coordination
             AND status IN ('inbox', 'assigned', 'in_progress', 'review', 'blocked')) AS has_open
 """
-NEXT_DUE = f"SELECT min(coalesce(w.wake_at, callboard_now())) FROM {_AGENTS}"
+# Where no task is open nobody can have anything to do until one is, and then the next look is brought forward.
+NEXT_DUE = f"""
+SELECT CASE WHEN w.at IS NULL OR EXISTS (SELECT FROM tasks WHERE account_id = $1 AND NOT is_coordination
+        AND status IN ('inbox', 'assigned', 'in_progress', 'review', 'blocked'))
+    THEN w.at ELSE greatest(w.at, callboard_now() + interval '4 hours') END
+FROM (SELECT min(coalesce(w.wake_at, callboard_now())) AS at FROM {_AGENTS}) w
+"""
 PLAN = Write(
     "wakes_planned",
     """wakes_planned AS (

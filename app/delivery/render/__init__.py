@@ -130,25 +130,28 @@ def of_fork(directory: Path | None) -> Templates:
     """The templates of this installation: the built-in ones, but for those that the directory has."""
     if directory is None:
         return built_in()
-    return load(directory, source=TemplateSource.FORK if any(_files(directory)) else TemplateSource.BUILT_IN)
+    return load(directory, source=TemplateSource.FORK if any(files_of(directory)) else TemplateSource.BUILT_IN)
 
 
-def _files(directory: Path) -> dict[str, Path]:
+def files_of(directory: Path) -> dict[str, Path]:
+    """The templates that the directory has, by their names."""
     return {name.value: path for name in TemplateName if (path := directory / f"{name}{SUFFIX}").is_file()}
 
 
-@lru_cache(maxsize=128)
 def of_account(contents: tuple[tuple[str, str], ...], directory: Path | None) -> Templates:
     """The templates of an account, each by its name; those that it has not are the installation's."""
-    if not contents:
-        return of_fork(directory)
+    return _of_account(contents, directory) if contents else of_fork(directory)
+
+
+@lru_cache(maxsize=128)
+def _of_account(contents: tuple[tuple[str, str], ...], directory: Path | None) -> Templates:
     overrides = (directory,) if directory else ()
     return load(*overrides, contents=dict(contents), source=TemplateSource.ACCOUNT)
 
 
 def sources(directory: Path | None) -> dict[str, tuple[TemplateSource, str]]:
     """Each template of this installation: whose it is, and its text."""
-    own = _files(directory) if directory else {}
+    own = files_of(directory) if directory else {}
     built = {name.value: DIRECTORY / f"{name}{SUFFIX}" for name in TemplateName}
     return {
         name: (TemplateSource.FORK if name in own else TemplateSource.BUILT_IN, (own | built | own)[name].read_text("utf-8"))

@@ -61,6 +61,18 @@ ADVANCE = Write(
         WHERE s.account_id = $1 AND s.id = r.id RETURNING 1
     )""",
 )
+# Those of the board's own that are put off for longer than `within` seconds; others need no lock.
+BRING_FORWARD = Write(
+    "schedules_brought_forward",
+    """schedules_brought_forward AS (
+        UPDATE runtime_schedules s SET next_at = callboard_now() + make_interval(secs => s.interval_seconds),
+            fires_at = callboard_now() + make_interval(secs => s.interval_seconds)
+        FROM (SELECT name, min(within) AS within FROM json_to_recordset($2::json) AS r (name text, within float8) GROUP BY name) r
+        WHERE s.account_id = $1 AND s.name = r.name AND s.is_system AND s.is_enabled
+          AND s.fires_at > callboard_now() + make_interval(secs => r.within) RETURNING 1
+    )""",
+    is_exact=False,
+)
 # To fall asleep and to be roused is no new version, `steps` is 0 then.
 SWITCH = Write(
     "schedules_switched",
