@@ -29,8 +29,8 @@ def next_at(row: Any, account: AccountPolicy) -> datetime | None:
     """When the agent is looked at next; None for one that the clock does not wake, and while nobody is looked at."""
     if not is_woken(row, account) or row["looks_at"] is None:
         return None
-    at: datetime = row["wake_at"] or rules.slot(row["id"], row["wake_minutes"], after=row["updated_at"])
-    return max(at, row["looks_at"])
+    looks_at: datetime = row["looks_at"]
+    return max(looks_at, row["wake_at"] or rules.slot(row["id"], row["wake_minutes"], after=row["updated_at"]))
 
 
 async def anew(tx: Transaction, agent_id: UUID) -> None:

@@ -8,7 +8,7 @@ from app.kernel.types import ActorKind
 from app.notifications.types import Notice, NotificationType
 from app.observability.metrics import WAKEUPS_SKIPPED
 from app.policies.types import AgentFacts
-from app.runtime.rules.settings import LOOP_WAKES
+from app.runtime.rules.settings import LOOP_DEPTH, LOOP_WAKES
 from app.tasks import guards
 from app.tasks.rules import guards as rules
 from app.tasks.rules.guards import Admission
@@ -40,7 +40,8 @@ async def refused(
     if merges:
         return None
     limit = tx.controls.limit(tx.account_id, LOOP_WAKES)
-    admission = rules.admit(scene.guard, now=scene.now, limit=limit, is_talk=is_talk)
+    is_endless = notice.depth > rules.ENDLESS * tx.controls.limit(tx.account_id, LOOP_DEPTH)
+    admission = rules.admit(scene.guard, now=scene.now, limit=limit, is_talk=is_talk, is_endless=is_endless)
     if admission is Admission.MADE:
         guards.woken(tx, card, scene)
         return None

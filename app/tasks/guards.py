@@ -122,13 +122,14 @@ async def quarantine(
     scene.guard.is_quarantined = True
     # The task's row may be in what is gathered, and no statement changes a row twice.
     await tx.flush()
-    if not await tx.value(queries.QUARANTINE, tx.account_id, card.id, reason, cause_id, full_credits(tx)):
+    version = await tx.value(queries.QUARANTINE, tx.account_id, card.id, reason, cause_id, full_credits(tx))
+    if version is None:
         return
     payload = {"reason": reason, "chain": [_view(link) for link in links]}
     event_id = events.record(
-        tx, "board:task:quarantined", entity=("task", card.id), sequence=card.version, actor=None, payload=payload
+        tx, "board:task:quarantined", entity=("task", card.id), sequence=version, actor=None, payload=payload
     )
-    after = msgspec.structs.replace(card, quarantined_at=scene.now, quarantine_reason=reason)
+    after = msgspec.structs.replace(card, quarantined_at=scene.now, quarantine_reason=reason, version=version)
     board = the_board(tx.account_id)
     QUARANTINES.labels(reason.value).inc()
     await tx.tell(TaskQuarantined(event_id=event_id, card=after, scene=scene, actor=board, depth=0, reason=reason))
@@ -142,10 +143,10 @@ async def lift(tx: Transaction, principal: Principal, task_id: UUID, asked: Lift
         return hints.shown(principal, card, scene)
     tx.write(queries.LIFT, tx.account_id, card.id, full_credits(tx), expect=1)
     payload = {"lifted": card.quarantine_reason, "since": card.quarantined_at, "reason": asked.reason, "rule": rule}
+    after = msgspec.structs.replace(card, quarantined_at=None, quarantine_reason=None, version=card.version + 1)
     event_id = events.record(
-        tx, "board:task:quarantine_lifted", entity=("task", card.id), sequence=card.version, actor=principal, payload=payload
+        tx, "board:task:quarantine_lifted", entity=("task", card.id), sequence=after.version, actor=principal, payload=payload
     )
-    after = msgspec.structs.replace(card, quarantined_at=None, quarantine_reason=None)
     seen = msgspec.structs.replace(scene, guard=Guard())
     happened = QuarantineLifted(event_id=event_id, card=after, scene=seen, actor=principal, depth=0, reason=asked.reason)
     await tx.tell(happened)

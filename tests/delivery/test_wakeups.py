@@ -69,7 +69,7 @@ async def world(crew):
 
 
 async def slept_for_a_day(world: World, gateway: gateways.Gateway, admin: Any) -> None:
-    await world.advance(DAY)
+    await world.advance(DAY + HOUR)
     assert gateway.asked == []
     assert await admin.fetch(LOOKS) + await admin.fetch(WAKEUPS) == []
     engineer = await agent(world.board, "engineer")

@@ -32,7 +32,7 @@ async def card(board, task) -> dict[str, Any]:
 async def quarantined(board, task, reason: str) -> dict[str, Any]:
     """The task is in quarantine for this reason, which every place that may be asked says, and one person is told once."""
     assert (await card(board, task))["quarantine_reason"] == reason
-    shown = (await board.person.get(f"/api/v1/tasks/{task['id']}/quarantine")).json()
+    shown: dict[str, Any] = (await board.person.get(f"/api/v1/tasks/{task['id']}/quarantine")).json()
     assert (shown["quarantine_reason"], shown["task_id"]) == (reason, task["id"])
     why = (await board.person.get(f"/api/v1/tasks/{task['id']}/why")).json()
     assert (why["waits_for"], why["details"]["reason"]) == ("quarantined", reason)
@@ -137,7 +137,7 @@ async def test_quarantine_keeps_work_from_being_offered_until_a_member_lifts_it(
     assert (await board.as_("engineer").post(f"{place}/lift-quarantine", json={})).status_code == 403
     assert (await board.person.post(f"{place}/lift-quarantine", json={"words": 1})).status_code == 422
     lifted = await board.person.post(f"{place}/lift-quarantine", json={"reason": "Go on, and write it down."})
-    assert (lifted.status_code, lifted.json()["quarantined_at"], lifted.json()["version"]) == (200, None, task["version"])
+    assert (lifted.status_code, lifted.json()["quarantined_at"], lifted.json()["version"]) == (200, None, task["version"] + 2)
     again = await board.person.post(f"{place}/lift-quarantine", json={})
     assert (again.status_code, again.json()["quarantined_at"]) == (200, None)
     woken = [one for one in await told(board, task, kind="agent") if one["type"] == "ready"]
@@ -259,18 +259,19 @@ async def put(board, name: str, value: int) -> None:
 
 async def test_a_status_that_goes_to_and_fro_is_stopped_too(board):
     await put(board, "loop.wakes_per_hour", 3)
+    await put(board, "loop.depth", 2)
     task = await board.task(assignee_slugs=["engineer", "writer"])
-    for number in range(18):
+    for number in range(24):
+        # Each is woken by the other, the one as assignee and the other as orchestrator.
         author, status = ("engineer", "in_progress") if number % 2 == 0 else ("orchestrator", "blocked")
         body = {"task_id": task["id"], "status": status} | ({"blocked_reason": "wait"} if status == "blocked" else {})
         answer = await board.as_(author).post("/agent/task-status", json=body)
         assert answer.status_code == 200, answer.text
+        if number % 2:
+            await say(board, "engineer", task, "@orchestrator why?")
+    ends = [one for one in await told(board, task, kind="agent") if one["type"] == "status_change"]
+    assert [one["reason"] for one in ends].count("wake_budget") == 1
     await quarantined(board, task, "wake_budget")
-    ends = [one["reason"] for one in await told(board, task, kind="agent") if one["type"] == "status_change"]
-    # Six were made, which nobody had fetched; what was not to wake anybody anyway is no part of the budget.
-    made, cut = ends[: ends.index("wake_budget")], ends[ends.index("wake_budget") + 1 :]
-    assert [reason for reason in made if reason != "task_blocked"] == ["quarantined"] * 6
-    assert set(cut) == {"quarantined"}
 
 
 async def test_the_settings_say_how_often_how_deep_and_how_long(board):
@@ -293,5 +294,5 @@ async def test_many_at_once_do_not_exceed_the_budget(board, admin):
     assert await admin.fetchval("SELECT wakes FROM task_guards") == BUDGET
     log = (await board.person.get(f"/api/v1/tasks/{task['id']}/events", params={"limit": 200})).json()["items"]
     assert [one["type"] for one in log].count("board:task:quarantined") == 1
-    assert REGISTRY.get_sample_value("callboard_quarantines_total", {"reason": "wake_budget"}) >= 1
-    assert REGISTRY.get_sample_value("callboard_wakeups_skipped_total", {"reason": "quarantined"}) >= 1
+    assert REGISTRY.get_sample_value("callboard_quarantines_total", {"reason": "wake_budget"})
+    assert REGISTRY.get_sample_value("callboard_wakeups_skipped_total", {"reason": "quarantined"})

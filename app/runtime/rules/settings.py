@@ -126,14 +126,14 @@ _ALL = (
         20,
         most=1_000,
         description="How often agents and the board wake agents about one task within an hour.",
-        affects="messages of agents: one above it wakes nobody; moves and assignments up to twice as many",
+        affects="messages of agents: one above it wakes nobody",
     ),
     _limit(
         LOOP_DEPTH,
         8,
         most=1_000,
         description="How many causes may lie before a message of an agent that wakes another.",
-        affects="messages of agents: a deeper one wakes nobody",
+        affects="messages of agents: a deeper one wakes nobody; four times as deep, moves too where the hour is full",
     ),
     _limit(
         LOOP_CREDITS,

@@ -78,12 +78,12 @@ LEFT JOIN agents a ON a.account_id = $1 AND a.id = c.actor_id
 LEFT JOIN agents r ON r.account_id = $1 AND r.id = c.recipient_id
 LEFT JOIN events e ON e.account_id = $1 AND e.event_id = c.event_id
 """
-# At most once until it is lifted: the answer says whether it was now. What nobody has taken ends here; what a gateway was asked
-# already comes to its own end.
+# At most once until it is lifted: the answer is the new version, if it was now. What nobody has taken ends here; what a
+# gateway was asked already comes to its own end.
 QUARANTINE = """
 WITH quarantined AS (
-    UPDATE tasks SET quarantined_at = callboard_now(), quarantine_reason = $3
-    WHERE account_id = $1 AND id = $2 AND quarantined_at IS NULL RETURNING id
+    UPDATE tasks SET quarantined_at = callboard_now(), quarantine_reason = $3, version = version + 1
+    WHERE account_id = $1 AND id = $2 AND quarantined_at IS NULL RETURNING id, version
 ), caused AS (
     INSERT INTO task_guards (account_id, task_id, credits, cause_id) SELECT $1, q.id, $5, $4 FROM quarantined q
     ON CONFLICT (account_id, task_id) DO UPDATE SET cause_id = excluded.cause_id
@@ -92,12 +92,12 @@ WITH quarantined AS (
     WHERE n.account_id = $1 AND n.task_id = q.id AND n.state = 'queued' AND n.recipient_kind = 'agent'
       AND n.actor_kind <> 'person' AND (n.taken_at IS NULL OR n.command_id IS NULL)
 )
-SELECT EXISTS (SELECT FROM quarantined)
+SELECT version FROM quarantined
 """
 LIFT = Write(
     "lifted",
     """lifted AS (
-        UPDATE tasks SET quarantined_at = NULL, quarantine_reason = NULL
+        UPDATE tasks SET quarantined_at = NULL, quarantine_reason = NULL, version = version + 1
         WHERE account_id = $1 AND id = $2 AND quarantined_at IS NOT NULL RETURNING id
     ), credited AS (
         UPDATE task_guards g SET credits = $3, wakes = 0, wakes_since = NULL, spent_for = NULL, cause_id = NULL

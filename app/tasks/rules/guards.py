@@ -11,8 +11,8 @@ from app.tasks.types import Chain, Guard, Link
 WINDOW = timedelta(hours=1)
 # So often may one agent be woken in a chain of causes that leads nowhere.
 ROUNDS = 3
-# Where moves and assignments stop as well: a task whose status goes to and fro comes further in name only.
-HARD = 2
+# So many times as deep as talk may go, moves are a status that goes to and fro: the task comes further in name only.
+ENDLESS = 4
 SKIPPED = "skipped"
 
 
@@ -30,12 +30,13 @@ def made(guard: Guard, *, now: datetime) -> int:
     return guard.wakes if is_open else 0
 
 
-def admit(guard: Guard, *, now: datetime, limit: int, is_talk: bool) -> Admission:
-    """Whether one more wake-up fits; moves and assignments count but go on, so that nobody's turn is lost."""
-    before = made(guard, now=now)
-    if before >= HARD * limit:
-        return Admission.STOPPED
-    return Admission.STUCK if is_talk and before >= limit else Admission.MADE
+def admit(guard: Guard, *, now: datetime, limit: int, is_talk: bool, is_endless: bool = False) -> Admission:
+    """Whether one more wake-up fits; moves and assignments count but go on, so that nobody's turn is lost, unless endlessly."""
+    if made(guard, now=now) < limit:
+        return Admission.MADE
+    if is_talk:
+        return Admission.STUCK
+    return Admission.STOPPED if is_endless else Admission.MADE
 
 
 def count(guard: Guard, *, now: datetime) -> None:
