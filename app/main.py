@@ -40,6 +40,7 @@ from app.delivery import api as delivery_api
 from app.delivery import commands as delivery
 from app.delivery import forgetting, templates_api, templating, waking
 from app.delivery import probing as _probing  # noqa: F401 its command is declared by being imported
+from app.delivery.gateway.spreading import Spread
 from app.delivery.resources import Resources
 from app.documents import api as documents_api
 from app.documents import service as documents
@@ -255,10 +256,9 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     tracing.configure(settings.otlp_endpoint, service="callboard-worker", version=VERSION)
     is_simulated = settings.clock == clock.SIMULATED
     size = max(settings.pool_size, 2)
-    limits = httpx.Limits(max_connections=settings.worker_slots, max_keepalive_connections=settings.worker_slots)
     async with (
         opened(settings, size=size) as database,
-        httpx.AsyncClient(trust_env=False, limits=limits, follow_redirects=False) as client,
+        httpx.AsyncClient(transport=Spread(), trust_env=False, follow_redirects=False) as client,
         _measured(database) as counts,
     ):
         worker = Worker(

@@ -1,7 +1,6 @@
 import hashlib
 from dataclasses import fields, replace
 from itertools import product
-from pathlib import Path
 from uuid import UUID
 
 import pytest
