@@ -7,6 +7,7 @@ Run: python -m bench.deliveries [SECONDS]; it starts a database of its own, take
 import asyncio
 import os
 import platform
+import secrets
 import statistics
 import sys
 import time
@@ -19,6 +20,7 @@ import asyncpg
 import uvloop
 
 from app import main
+from app.delivery import render, specimens
 from app.kernel import db
 from app.kernel.db import Database
 from app.messages import service as messages
@@ -28,6 +30,7 @@ from bench.stage import ORIGIN, Board
 RESULTS = Path(__file__).with_name("deliveries.md")
 TASKS, EACH = 100, 40
 IN_FLIGHT, THINKS_SECONDS = 1000, 30.0
+RENDERS = 5
 PATIENCE = 240.0
 WIDE = {"limit.agent.most": 1000, "limit.dependency.most": 10_000, "queue.outbound.most": 0}
 SET = """INSERT INTO runtime_settings (account_id, name, value, version, reason, changed_by_kind)
@@ -111,6 +114,23 @@ async def flight(url: str, admin: Any) -> dict[str, float]:
     return {"idle_mib": idle, "full_mib": full, "connections": connections, "in_flight": gateway.most}
 
 
+def rendered() -> dict[str, tuple[float, float]]:
+    """Microseconds and kilobytes of a prompt: the median over every kind and role with all there can be, and the longest."""
+    full = [one.context for one in specimens.specimens() if one.name.endswith("full")]
+    longest = [one.context for one in specimens.longest()]
+    return {"median of every kind and role": _rendered(full), "the longest there can be": _rendered(longest)}
+
+
+def _rendered(contexts: list[Any]) -> tuple[float, float]:
+    taken, sizes = [], []
+    for context in contexts * RENDERS:
+        begun = time.perf_counter()
+        prompt = render.render(context, token=lambda: secrets.token_hex(8))
+        taken.append(time.perf_counter() - begun)
+        sizes.append(prompt.size)
+    return statistics.median(taken) * 1e6, statistics.median(sizes) / 1024
+
+
 async def _widen(admin: Any, board: Board) -> None:
     for name, most in WIDE.items():
         await admin.execute(SET, board.account_id, name, most)
@@ -163,7 +183,7 @@ async def _alone(seconds: float) -> None:
             flown = await flight(url, admin)
         finally:
             await admin.close()
-    text = _page(latency, rates, flown)
+    text = _page(latency, rates, flown, rendered())
     RESULTS.write_text(text)
     print(text)
 
@@ -177,8 +197,14 @@ async def _measured(local: Any, name: str, workers: int) -> float:
         await admin.close()
 
 
-def _page(latency: dict[str, dict[str, float]], rates: dict[int, float], flown: dict[str, float]) -> str:
+def _page(
+    latency: dict[str, dict[str, float]],
+    rates: dict[int, float],
+    flown: dict[str, float],
+    prompts: dict[str, tuple[float, float]],
+) -> str:
     rows = "\n".join(f"| {workers} | {rate:,.0f} |" for workers, rate in rates.items())
+    made = "\n".join(f"| {name} | {size:.1f} | {micros:,.0f} |" for name, (micros, size) in prompts.items())
     return f"""# Deliveries
 
 Written by `python -m bench.deliveries`. {os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}; load
@@ -192,6 +218,14 @@ average {os.getloadavg()[1]:.1f}. Load generator, gateway, workers and database 
 
 {flown["in_flight"]:,.0f} sessions in flight with a gateway that takes {THINKS_SECONDS:.0f} s, one worker of 1,000 slots: memory
 {flown["idle_mib"]:.0f} MiB idle, {flown["full_mib"]:.0f} MiB full; {flown["connections"]:.0f} connections to the database.
+
+| prompt | KiB | rendered in µs (p50) |
+|---|---:|---:|
+{made}
+
+All deliveries of one account share the row that counts how many calls run through its gateways at once, and the one that numbers
+its events: each is held from the last statement of a run until its commit is on the disk. That, and not the number of workers,
+bounds the rate of one account.
 """
 
 

@@ -95,16 +95,16 @@ async def opened(
 ) -> AsyncIterator[Board]:
     """Seed an account and serve it; with `gateway_url` its agents are woken by prompts."""
     settings = settings_for(url, **fields)
-    async with applied(settings) as application, main.opened(settings, size=8) as database:
+    async with applied(settings) as application, application.app.lifespan():
+        database = application.app.state.board.database
         report = await bootstrap.load(
             database, settings=settings, directory=seeds, account_slug=account_slug, gateway_url=gateway_url
         )
-        async with application.app.lifespan():
-            board = Board(application, database, account_id=report.account_id, tokens=dict(report.credentials), settings=settings)
-            try:
-                yield board
-            finally:
-                await board.close()
+        board = Board(application, database, account_id=report.account_id, tokens=dict(report.credentials), settings=settings)
+        try:
+            yield board
+        finally:
+            await board.close()
 
 
 @asynccontextmanager

@@ -5,11 +5,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-import asyncpg
-
 from app.accounts import service
 from app.accounts.service import Credential
-from app.kernel.db import LOST
+from app.kernel.db import UNREACHABLE
 from app.kernel.errors import Unauthenticated, Unavailable
 from app.kernel.types import Principal
 from app.kernel.wake import IDENTITY, Wakes
@@ -48,7 +46,7 @@ class Identities:
     async def _looked_up(self, token: str) -> Credential:
         try:
             return await service.authenticate(self._pool, token)
-        except (*LOST, asyncpg.TooManyConnectionsError) as error:
+        except UNREACHABLE as error:
             raise Unavailable("the database is not reachable; try again") from error
 
     def _keep(self, key: bytes, found: tuple[Credential, float]) -> None:

@@ -7,10 +7,12 @@ import msgspec
 
 from app.agentapi import aliases, shapes
 from app.agentapi.calling import Asked, call
-from app.kernel import refusals
+from app.kernel import once, refusals
 from app.kernel.db import Database
 from app.kernel.errors import Invalid, Malformed, Missing
+from app.kernel.idempotency import Stored
 from app.kernel.types import Origin, Principal
+from app.kernel.wire import View
 from app.policies import rules
 from app.policies import service as policies
 from app.policies.verbs import Verb
@@ -64,6 +66,15 @@ async def invoke(  # noqa: PLR0913
         stored, is_replay = await call(database, verb, asked)
     except Exception as error:  # noqa: BLE001 - the caller is a model or a client, which gets the envelope
         return refusal(error, origin)
+    return _outcome(stored, is_replay=is_replay)
+
+
+def success(verb: Verb, view: View | None) -> Outcome:
+    """The outcome of a call that came to this."""
+    return _outcome(once.answered(view, verb.status), is_replay=False)
+
+
+def _outcome(stored: Stored, *, is_replay: bool) -> Outcome:
     content = msgspec.json.decode(stored.answer) if stored.answer else {}
     return Outcome(status=stored.status, content=content, is_replay=is_replay)
 

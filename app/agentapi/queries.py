@@ -4,12 +4,9 @@ from app.agents.queries import KEY_ON_TASK
 from app.notifications.queries import ACKNOWLEDGE
 from app.tasks.queries import READY as _READY
 from app.tasks.queries import SCENE_READ
+from app.usage.queries import REASON_FIELDS
 
 _UTC = """to_char({time} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
-SELF = """
-SELECT a.id, a.slug, a.name, a.role, a.flags::text AS flags, a.reach, c.settings::text AS settings
-FROM agents a JOIN accounts c ON c.id = a.account_id WHERE a.account_id = $1 AND a.id = $2
-"""
 _FREE = "(o.lease_until IS NULL OR o.lease_until <= callboard_now())"
 # All that a worker may be shown, in one statement: `$3` are acknowledged, and one notification is offered that was not for `$4`
 # seconds, oldest first; two calls at once offer two. Tasks are only looked for where none is offered and the agent has room.
@@ -84,26 +81,33 @@ SELECT
         FROM agents a WHERE EXISTS (SELECT 1 FROM review) AND a.account_id = $1 AND a.retired_at IS NULL)::text AS crew,
     (SELECT id FROM unassigned) AS unassigned,
     (SELECT o.id FROM tasks o
-        WHERE $2 AND NOT EXISTS (SELECT 1 FROM unassigned) AND o.account_id = $1 AND NOT o.is_coordination AND o.quarantined_at IS NULL
-          AND o.status IN ('blocked', 'review', 'in_progress', 'assigned')
+        WHERE $2 AND NOT EXISTS (SELECT 1 FROM unassigned) AND o.account_id = $1 AND NOT o.is_coordination
+          AND o.quarantined_at IS NULL AND o.status IN ('blocked', 'review', 'in_progress', 'assigned')
           AND o.updated_at <= callboard_now() - make_interval(secs => $3) AND {_STUCK}
         ORDER BY o.priority, o.id LIMIT 1) AS stuck
 """
 # A task as the caller is shown it, with the key of its own session there.
 SHOWN = f"SELECT w.*, ({KEY_ON_TASK}) AS session_key FROM ({SCENE_READ}) w"
-# Around a task: what each agent holds, the last that each was told of it, and people, those on it first.
+# Around a task: what each agent holds, the first that waits for each or else the last that it was told, and people, those on it
+# first.
 AROUND = f"""
 SELECT
     (SELECT coalesce(json_agg(json_build_object('agent_id', h.lease_agent_id, 'task_id', h.id, 'title', h.title,
             'until', {_UTC.format(time="h.lease_until")}) ORDER BY h.lease_until), '[]') FROM tasks h
         WHERE h.account_id = $1 AND h.lease_agent_id IS NOT NULL AND h.lease_until > callboard_now())::text AS in_hand,
-    (SELECT coalesce(json_agg(json_build_object('agent_id', a.id, 'type', n.type, 'state', n.state, 'reason', n.reason,
+    (SELECT coalesce(json_agg(json_build_object('agent_id', a.id, 'id', n.id, 'type', n.type, 'state', n.state,
+            'reason', {REASON_FIELDS}, 'error_class', k.last_error_class,
+            'paused_since', (SELECT {_UTC.format(time="min(p.created_at)")} FROM runtime_pauses p WHERE p.account_id = $1
+                AND (p.kind = 'all' OR p.kind = 'type' AND p.name = k.type OR p.kind = 'queue' AND p.name = k.queue)),
+            'next_at', CASE WHEN k.state = 'retry_scheduled' THEN {_UTC.format(time="k.run_at")} END,
             'created_at', {_UTC.format(time="n.created_at")}, 'offered_at', {_UTC.format(time="n.offered_at")},
             'gateway_offline_since', (SELECT {_UTC.format(time="g.changed_at")} FROM gateway_presence g
                 WHERE g.account_id = $1 AND g.profile_id = a.profile_id AND g.state = 'offline'),
             'ended_at', {_UTC.format(time="n.ended_at")})), '[]')
         FROM agents a CROSS JOIN LATERAL (SELECT * FROM notifications o
-            WHERE o.account_id = $1 AND o.task_id = $2 AND o.recipient_id = a.id ORDER BY o.id DESC LIMIT 1) n
+            WHERE o.account_id = $1 AND o.task_id = $2 AND o.recipient_id = a.id
+            ORDER BY o.state <> 'queued', CASE o.state WHEN 'queued' THEN o.id END, o.id DESC LIMIT 1) n
+        LEFT JOIN runtime_commands k ON k.account_id = $1 AND k.id = n.command_id
         WHERE a.account_id = $1)::text AS told,
     (SELECT coalesce(json_agg(p), '[]') FROM (SELECT p.id, p.email, p.name, p.role FROM people p
         LEFT JOIN task_assignees x ON x.account_id = $1 AND x.task_id = $2 AND x.person_id = p.id AND x.removed_at IS NULL

@@ -9,12 +9,18 @@ import msgspec
 
 from app.kernel.types import ActorKind, Role
 from app.tasks.types import Card, Scene
+from app.usage.types import Exhausted
 
 
 class WaitsFor(StrEnum):
     """Everything that a task can wait for; there is no word for not knowing."""
 
     QUARANTINED = "quarantined"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+    DELIVERY_PAUSED = "delivery_paused"
+    GATEWAY_OFFLINE = "gateway_offline"
+    DELIVERY_GIVEN_UP = "delivery_given_up"
+    DELIVERY_DELAYED = "delivery_delayed"
     HELD = "held"
     LEASE_RAN_OUT = "lease_ran_out"
     DEPENDENCY_OPEN = "dependency_open"
@@ -44,9 +50,11 @@ class InHand(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """The last notification that an agent got about the task, and how it ended; a pull agent is offered it by `next`.
+    """The first that waits for an agent about the task, else the last that it got, and how it ended.
 
-    `gateway_offline_since` is when the gateway fell silent through which it would hear of it.
+    A pull agent is offered it by `next`. `gateway_offline_since` is when the gateway fell silent through which it would hear
+    of it, `paused_since` when people paused deliveries, `next_at` when one that failed is tried again, `budget` what lets it not
+    run.
     """
 
     agent_id: UUID
@@ -57,6 +65,11 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     offered_at: datetime | None
     ended_at: datetime | None
     gateway_offline_since: datetime | None = None
+    id: UUID | None = None
+    error_class: str | None = None
+    next_at: datetime | None = None
+    paused_since: datetime | None = None
+    budget: Exhausted | None = None
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,14 +7,16 @@ import msgspec
 
 from app.agentapi import queries, rules
 from app.agentapi.schemas import AgentQuestion, ObstacleView, WhoView, WhyView
-from app.agentapi.types import Facts, InHand, Obstacle, Person, Told
+from app.agentapi.types import Facts, InHand, Obstacle, Person, Told, WaitsFor
 from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
+from app.notifications.types import NotificationState
 from app.policies import service as policies
 from app.policies.types import Action
 from app.tasks import guards, scenes
 from app.tasks.schemas import NextAction
 from app.tasks.types import Card
+from app.usage import service as usage
 
 PEOPLE_MOST = 10
 
@@ -28,7 +30,7 @@ async def why(tx: Transaction, principal: Principal, task_id: UUID) -> WhyView:
         card=card,
         scene=scene,
         in_hand=_read(around["in_hand"], tuple[InHand, ...]),
-        told=_read(around["told"], tuple[Told, ...]),
+        told=await _told(tx, _read(around["told"], tuple[Told, ...]), card.id),
         people=_read(around["people"], tuple[Person, ...]),
         since=around["since"] or card.created_at,
         chain=await _chain(tx, card),
@@ -37,6 +39,17 @@ async def why(tx: Transaction, principal: Principal, task_id: UUID) -> WhyView:
     return WhyView(
         **_shown(found.first), task_id=card.id, status=card.status, also=[ObstacleView(**_shown(one)) for one in found.also]
     )
+
+
+async def _told(tx: Transaction, told: tuple[Told, ...], task_id: UUID) -> tuple[Told, ...]:
+    """Also which budget lets those not run for whom something waits that failed before."""
+    found = []
+    for one in told:
+        has_failed = one.next_at is not None or one.reason == WaitsFor.BUDGET_EXHAUSTED
+        waits = one.state == NotificationState.QUEUED and has_failed
+        budget = await usage.exhausted_for(tx, one.agent_id, task_id) if waits else None
+        found.append(msgspec.structs.replace(one, budget=budget))
+    return tuple(found)
 
 
 async def asked(tx: Transaction, principal: Principal, body: AgentQuestion) -> WhyView:

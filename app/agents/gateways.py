@@ -16,16 +16,17 @@ STANDING = Standing(name="gateways", command_type=PROBE, times=Timing(interval_s
 async def on_agent(tx: Transaction, changed: AgentChanged) -> None:
     """An agent that is reached through a gateway has it looked at."""
     if changed.reach is Reach.GATEWAY and not changed.is_retired:
-        await standing.rouse(tx, STANDING)
+        await standing.soon(tx, STANDING)
 
 
 async def rouse_if_used(tx: Transaction) -> None:
     """The same for agents that are there already."""
     if await tx.value(queries.IS_ANY_GATEWAY_USED, tx.account_id):
-        await standing.rouse(tx, STANDING)
+        await standing.soon(tx, STANDING)
 
 
-async def lull(tx: Transaction) -> None:
-    """Forget gateways that no agent is reached through; where there is none, nobody looks any more."""
+async def put_off(tx: Transaction, *, interval: int) -> None:
+    """Forget gateways that no agent is reached through; nobody looks before one may be silent, nor where there is none."""
     tx.write(queries.FORGET_GATEWAYS, tx.account_id)
-    await standing.lull(tx, STANDING, unless=queries.IS_ANY_GATEWAY_USED)
+    await tx.flush()
+    await standing.put_off(tx, STANDING, until=queries.NEXT_PROBE, about=[float(interval)])

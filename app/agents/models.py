@@ -131,7 +131,6 @@ class AgentWakeup(SQLModel, table=True):
     account_id: UUID = Field(primary_key=True)
     agent_id: UUID = Field(primary_key=True)
     wake_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
-    looked_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
     woken_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
     pauses: int = Field(default=0, sa_type=SmallInteger, sa_column_kwargs={"server_default": "0"})
     shown: dict[str, Any] = Field(sa_column=json_column())

@@ -8,7 +8,8 @@ _FIELDS = """a.id, a.slug, a.name, a.role, a.description, a.flags::text AS flags
     CASE WHEN a.reach = 'pull' THEN p.seen_at ELSE g.seen_at END AS seen_at, a.wake_minutes, w.wake_at,
     w.outcome AS wake_outcome, (SELECT s.fires_at FROM runtime_schedules s
         WHERE s.account_id = $1 AND s.name = 'wakeups' AND s.is_system AND s.is_enabled) AS looks_at,
-    (SELECT x.name FROM executor_profiles x WHERE x.account_id = $1 AND x.id = a.profile_id) AS profile"""
+    (SELECT x.name FROM executor_profiles x WHERE x.account_id = $1 AND x.id = a.profile_id) AS profile,
+    (SELECT c.slug FROM accounts c WHERE c.id = $1) AS account_slug"""
 _SKILLS = """(SELECT coalesce(json_agg(k.slug ORDER BY k.slug), '[]') FROM agent_skills x
     JOIN skills k ON k.account_id = $1 AND k.id = x.skill_id
     WHERE x.account_id = $1 AND x.agent_id = a.id AND k.is_enabled)::text AS skills"""
@@ -128,6 +129,13 @@ SELECT EXISTS (SELECT FROM agent_presence p JOIN agents a ON a.account_id = $1 A
 """
 _REACHED = "a.account_id = $1 AND a.reach = 'gateway' AND a.retired_at IS NULL"
 IS_ANY_GATEWAY_USED = f"SELECT EXISTS (SELECT FROM agents a WHERE {_REACHED})"
+# When the first gateway gave no sign for `$2` seconds, nothing where none is used; a change of those seconds is noticed after
+# five minutes at most.
+NEXT_PROBE = f"""
+SELECT min(least(coalesce(g.seen_at + make_interval(secs => $2), callboard_now()), callboard_now() + interval '5 min'))
+FROM agents a LEFT JOIN gateway_presence g ON g.account_id = $1 AND g.profile_id = a.profile_id
+WHERE {_REACHED}
+"""
 FORGET_GATEWAYS = Write(
     "gateways_forgotten",
     f"""gateways_forgotten AS (

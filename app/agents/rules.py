@@ -19,23 +19,24 @@ DOUBLINGS_MOST = 16
 SIGNS_MISSED = 3
 
 
-def slot(agent_id: UUID, minutes: int, *, after: datetime) -> datetime:
+def slot(account_slug: str, slug: str, minutes: int, *, after: datetime) -> datetime:
     """The agent's first time after an instant: one in each interval, from a place of its own, each with a jitter of its own."""
+    name = f"{account_slug}/{slug}"
     step = minutes * 60
-    start = _drawn(agent_id, "place", step)
+    start = _drawn(name, "place", step)
     number = int(((after - EPOCH).total_seconds() - start) // step)
-    this, following = (_at(agent_id, start, step, each) for each in (number, number + 1))
+    this, following = (_at(name, start, step, each) for each in (number, number + 1))
     return this if this > after else following
 
 
-def _at(agent_id: UUID, start: int, step: int, number: int) -> datetime:
-    jitter = _drawn(agent_id, str(number), min(JITTER_MOST, step // JITTER_SHARE))
+def _at(name: str, start: int, step: int, number: int) -> datetime:
+    jitter = _drawn(name, str(number), min(JITTER_MOST, step // JITTER_SHARE))
     return EPOCH + timedelta(seconds=start + number * step + jitter)
 
 
-def _drawn(agent_id: UUID, about: str, below: int) -> int:
-    """The same number at each asking, so that a restart moves nobody."""
-    digest = blake2b(agent_id.bytes + about.encode(), digest_size=8).digest()
+def _drawn(name: str, about: str, below: int) -> int:
+    """The same number at each asking and on each board, so that neither a restart nor a restored copy moves anybody."""
+    digest = blake2b(f"{name} {about}".encode(), digest_size=8).digest()
     return int.from_bytes(digest) % below
 
 

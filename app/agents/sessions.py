@@ -58,12 +58,6 @@ async def continued(tx: Transaction, principal: Principal, key: str | None) -> P
     return msgspec.structs.replace(principal, session_id=session_id)
 
 
-async def key_on_task(tx: Transaction, principal: Principal, task_id: UUID) -> str | None:
-    """The key of the caller's own open session on the task; it is handed to nobody else."""
-    key: str | None = await tx.value(queries.KEY_ON_TASK, tx.account_id, task_id, principal.id)
-    return key
-
-
 def redacted(key: str) -> str:
     return f"…{key[-SHOWN:]}"
 

@@ -30,7 +30,9 @@ def next_at(row: Any, account: AccountPolicy) -> datetime | None:
     if not is_woken(row, account) or row["looks_at"] is None:
         return None
     looks_at: datetime = row["looks_at"]
-    return max(looks_at, row["wake_at"] or rules.slot(row["id"], row["wake_minutes"], after=row["updated_at"]))
+    return max(
+        looks_at, row["wake_at"] or rules.slot(row["account_slug"], row["slug"], row["wake_minutes"], after=row["updated_at"])
+    )
 
 
 async def anew(tx: Transaction, agent_id: UUID) -> None:

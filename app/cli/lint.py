@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from app.delivery import neutrality, render
+from app.delivery import neutrality, render, templating
 from app.delivery.neutrality import Rule
 from app.delivery.render import Templates
 from app.delivery.specimens import specimens
@@ -33,6 +33,7 @@ def _in_given(paths: Sequence[Path], rules: tuple[Rule, ...]) -> Iterator[Proble
 
 
 def _in_all(settings: Settings, rules: tuple[Rule, ...]) -> Iterator[Problem]:
+    templating.ready(settings)
     own = [settings.templates_dir] if settings.templates_dir else []
     yield from _in_files([render.DIRECTORY, *own, settings.seeds_dir, MANUALS], rules)
     yield from _in_prompts(_templates(settings.templates_dir), rules)

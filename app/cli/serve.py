@@ -7,6 +7,7 @@ from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 
 from app.cli.address import check_port
+from app.delivery import templating
 from app.kernel.settings import Settings
 
 # Waiting agents each hold a request open, so this is far above what the database does at once.
@@ -16,6 +17,7 @@ PENDING_CONNECTIONS = 2048
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then let requests in flight end."""
+    templating.ready(settings)
     check_port(settings)
     # The application is made in Granian's own processes, which read the environment.
     os.environ["DATABASE_URL"] = settings.database_url or ""

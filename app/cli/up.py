@@ -16,6 +16,7 @@ from app.cli.address import board_url, check_port
 from app.cli.attached import CLOSING_SECONDS
 from app.cli.children import Children
 from app.cli.connection import admin_url, database, service_user
+from app.delivery import templating
 from app.kernel import clock, datadir, migrate
 from app.kernel.settings import Settings
 from app.kernel.startup import CannotStart
@@ -55,6 +56,7 @@ class Stops:
 
 async def run(settings: Settings) -> None:
     """Start everything, and stop everything when asked to or when a part keeps crashing."""
+    templating.ready(settings)
     stops = Stops()
     async with AsyncExitStack() as stack:
         claim = datadir.claim(settings.data_dir, url=board_url(settings))

@@ -18,7 +18,7 @@ from app.kernel import clock
 from app.kernel.errors import CircuitOpen
 from app.observability import tracing
 from app.runtime.breakers import Call, guarded
-from app.runtime.handlers import Attempt, Failed, failure_of
+from app.runtime.handlers import PASSING, Attempt, Failed, failure_of
 from app.runtime.rules.settings import SWITCH_DELIVERIES
 from app.runtime.types import ErrorClass
 from app.usage import service as usage
@@ -28,6 +28,8 @@ from app.usage.types import Exhausted, Spent
 STOPPED_SECONDS = 15.0
 # How much longer than the gateway's answer a call may take on this side.
 CLOSING_SECONDS = 10.0
+# When an answer is kept once more while the database is in trouble.
+KEPT_AGAIN_SECONDS = (0.05, 0.5, 2.0)
 CIRCUIT_OPEN, GONE = "circuit_open", "gone"
 
 
@@ -136,7 +138,7 @@ class Calling:
         began = time()
         try:
             raw = await gateway.send(self.one.request, profile=profile, token=token, headers=self._headers(), now=clock.now())
-            return raw, gateway.read(raw), time() - began
+            return raw, gateway.read(raw), round(time() - began, 6)
         except GatewayError as error:
             raise Unheard(error) from None
 
@@ -146,10 +148,19 @@ class Calling:
         spent = _spent(one, profile, parsed, seconds)
         self._attempt.spent_on(tokens=parsed.usage or None, cost_usd=spent.cost_usd, executor=profile.name)
         told = (raw.body, raw.status, raw.content_type, msgspec.json.encode(dict(parsed.usage)).decode(), spent.cost_usd, seconds)
-        async with self._attempt.transaction() as tx:
-            place = (one.ask, one.number, one.sends)
-            tx.write(queries.KEEP_ANSWER, tx.account_id, ready.notification_id, *place, *told, expect=1)
-            await usage.spend(tx, ready.run, spent)
+        left = list(KEPT_AGAIN_SECONDS)
+        while True:
+            try:
+                async with self._attempt.transaction() as tx:
+                    place = (one.ask, one.number, one.sends)
+                    tx.write(queries.KEEP_ANSWER, tx.account_id, ready.notification_id, *place, *told, expect=1)
+                    await usage.spend(tx, ready.run, spent)
+                break
+            except PASSING:
+                if not left:
+                    raise
+                # It is paid for, and lost with this attempt.
+                await asyncio.sleep(left.pop(0))
         self.one = msgspec.structs.replace(one, answer=raw)
 
     def _headers(self) -> SendHeaders:

@@ -17,11 +17,12 @@ from app.delivery.rules import should_deliver
 from app.delivery.turns import Ready, Said, Settled, Turn
 from app.delivery.types import AfterSilence, AuthorKind, DeliveryFacts, DeliveryReason, Skip
 from app.delivery.types.runs import GatewayError
+from app.kernel.errors import Forbidden
 from app.kernel.transaction import Subscribers, Transaction
 from app.kernel.types import ActorKind
 from app.notifications.types import Notice, NotificationQueued, NotificationState, NotificationType
 from app.policies.capabilities import effective
-from app.policies.types import AgentFacts, Flag
+from app.policies.types import AgentFacts, Flag, Reason
 from app.runtime import service as runtime
 from app.runtime.handlers import Attempt, Failed
 from app.runtime.rules.settings import LOOP_DEPTH, SWITCH_AGENTS
@@ -149,10 +150,17 @@ async def _prepared(attempt: Attempt, wanted: Sending) -> Settled | Exhausted | 
 
 
 async def _settle(attempt: Attempt, ready: Ready, said: Said) -> None:
-    async with attempt.transaction() as tx:
-        outcome = await service.settle(tx, ready, said, attempt=attempt.claim.attempt)
-        if outcome is not AfterSilence.RETRY:
-            attempt.finish(tx, {"outcome": outcome})
+    is_last = attempt.claim.budget_used >= attempt.profile.attempts
+    try:
+        async with attempt.transaction() as tx:
+            outcome = await service.settle(tx, ready, said, attempt=attempt.claim.attempt, is_last=is_last)
+            if outcome is not AfterSilence.RETRY:
+                attempt.finish(tx, {"outcome": outcome})
+    except Forbidden as error:
+        if error.reason != Reason.AGENT_RETIRED:
+            raise
+        # Retired while it answered: here that were a dead letter, and the next attempt skips it as what it is.
+        raise Failed(ErrorClass.UNAVAILABLE, error.message, retry_after=0.0) from None
     if outcome is AfterSilence.RETRY:
         raise Failed(ErrorClass.NO_ANSWER, "the agent said nothing")
 

@@ -53,7 +53,7 @@ async def probe(attempt: Attempt) -> None:
                 await presence.heard(tx, name, interval=interval)
             else:
                 await presence.missed(tx, name, trouble, interval=interval)
-        await gateways.lull(tx)
+        await gateways.put_off(tx, interval=interval)
         attempt.finish(tx, {"looked_at": len(known), "silent": sum(trouble is not None for _, trouble in known)})
 
 

@@ -32,6 +32,8 @@ from app.policies.capabilities import effective
 from app.policies.types import Flag
 
 RAW_MOST = 256 * 1024
+# No asking and no round is counted further.
+COUNTED_MOST = 2**15 - 1
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +79,8 @@ async def prompt(tx: Transaction, delivery_id: UUID) -> PromptView:
 
 async def raw(tx: Transaction, delivery_id: UUID, *, ask: int, round_: int) -> RawView:
     """What went out and came back in one call outside, with secrets and the session key taken out."""
-    row = await tx.row(queries.RAW, tx.account_id, delivery_id, ask, round_, RAW_MOST)
+    is_countable = 0 <= ask <= COUNTED_MOST and 0 <= round_ <= COUNTED_MOST
+    row = await tx.row(queries.RAW, tx.account_id, delivery_id, ask, round_, RAW_MOST) if is_countable else None
     if row is None:
         raise Missing.thing("round", f"{ask}.{round_}")
 

@@ -163,7 +163,7 @@ def _agent_wrote(facts: DeliveryFacts) -> DeliveryDecision:
 EXPLANATIONS: Mapping[DeliveryReason, str] = {
     DeliveryReason.ASSIGNED: "The task was assigned to this agent.",
     DeliveryReason.READY: "Nothing is left that the task waits for.",
-    DeliveryReason.MENTIONED: "Somebody who may called the agent by name.",
+    DeliveryReason.MENTIONED: "Somebody who may do so called the agent by name.",
     DeliveryReason.ASKED: "The agent was asked for its answer.",
     DeliveryReason.PERSON_WROTE: "A person wrote in a thread that the agent follows.",
     DeliveryReason.ORCHESTRATOR_WATCHES: "The orchestrator hears what agents write.",
@@ -237,10 +237,12 @@ def wants_answer(notification: NotificationType, *, author_kind: AuthorKind | No
     return notification not in {NotificationType.STATUS_CHANGE, NotificationType.WAKEUP}
 
 
-def after_silence(attempts_without_answer: int, *, wanted: bool, limit: int = SILENCE_LIMIT) -> AfterSilence:
-    """Decide after an answer that said nothing; the count includes that answer."""
+def after_silence(
+    attempts_without_answer: int, *, wanted: bool, limit: int = SILENCE_LIMIT, is_last: bool = False
+) -> AfterSilence:
+    """Decide after an answer that said nothing; the count includes it, and `is_last` says that nothing is asked after it."""
     if not wanted:
         return AfterSilence.DELIVERED
-    if attempts_without_answer < limit:
+    if attempts_without_answer < limit and not is_last:
         return AfterSilence.RETRY
     return AfterSilence.NO_RESPONSE

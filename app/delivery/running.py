@@ -71,10 +71,11 @@ class _Run:
         results = list(one.results)
         for index, call in list(enumerate(rounds.heeded(parsed)))[len(results) :]:
             waits_while(self._attempt, SWITCH_AGENTS)
-            done = await self._tools.call(one, index, call)
-            async with self._attempt.transaction() as tx:
-                stopping.unless_stopped(tx, self._ready.notification_id)
-                tx.put(queries.KEEP_RESULTS, tooling.row(self._ready, one, index, call, done))
+            done, is_kept = await self._tools.call(one, index, call)
+            if not is_kept:
+                async with self._attempt.transaction() as tx:
+                    stopping.unless_stopped(tx, self._ready.notification_id)
+                    tx.put(queries.KEEP_RESULTS, tooling.row(self._ready, one, index, call, done))
             results.append(done)
         return results
 
@@ -101,6 +102,8 @@ class _Run:
         found = Round(ask=one.ask, number=one.number + 1, profile=profile.name, adapter=profile.adapter, request=request, sends=0)
         async with self._attempt.transaction() as tx:
             stopping.unless_stopped(tx, self._ready.notification_id)
+            # Locked before budgets, as everybody does.
+            await tx.flush()
             # What was reserved may be used up, and a run may not go on past a budget for ever.
             exhausted = await usage.reserve(tx, self._ready.run)
             if exhausted is None:

@@ -28,7 +28,6 @@ from app.usage.types import Exhausted
 
 MESSAGE_LIMIT = 100_000
 AGENT_RETIRED = "agent_retired"
-BUDGET_EXHAUSTED = "budget_exhausted"
 
 
 async def prepare(tx: Transaction, turn: Turn, resources: Resources, *, token: Callable[[], str]) -> Settled | Exhausted | Ready:
@@ -37,7 +36,11 @@ async def prepare(tx: Transaction, turn: Turn, resources: Resources, *, token: C
     A run that was answered is not decided about again.
     """
     row = await tx.row(queries.NOTIFICATION, tx.account_id, turn.notification_id, turn.session_id, turn.command_id, turn.attempt)
-    if row is None or row["state"] != NotificationState.QUEUED:
+    if row is None:
+        return Settled()
+    if row["state"] != NotificationState.QUEUED:
+        # Whoever ended it together with others released nothing.
+        await usage.release(tx, turn.notification_id)
         return Settled()
     if row["retired_at"] is not None:
         return await _skipped(tx, turn, row, reason=AGENT_RETIRED)
@@ -61,9 +64,9 @@ async def _first_sent(
     if wakeup is not None and wakeups.is_idle(wakeup):
         return await _skipped(tx, ready.turn, row, reason=DeliveryReason.NOTHING_TO_DO)
     if exhausted := await usage.reserve(tx, ready.run):
-        tx.write(queries.HOLD_UP, tx.account_id, ready.notification_id, BUDGET_EXHAUSTED, expect=1)
         return exhausted
-    ready = msgspec.structs.replace(ready, reason=decision.reason if _is_unsaid(row["reason"]) else None)
+    # A replay forgot why it is delivered.
+    ready = msgspec.structs.replace(ready, reason=decision.reason if row["reason"] is None else None)
     tx.write(queries.TAKE, tx.account_id, ready.notification_id, ready.reason, expect=1)
     if not ready.prompt:
         ready = await _frozen(tx, ready, found, resources, token=token, wakeup=wakeup)
@@ -72,11 +75,6 @@ async def _first_sent(
 
 def _decided(tx: Transaction, found: briefing.Situation) -> Deliver | Skip:
     return should_deliver(briefing.facts(found), depth_limit=tx.controls.limit(tx.account_id, LOOP_DEPTH))
-
-
-def _is_unsaid(reason: str | None) -> bool:
-    """Whether nothing says why it is delivered: a replay forgot it, or what it waited for stands in its place."""
-    return reason in {None, BUDGET_EXHAUSTED}
 
 
 async def _skipped(tx: Transaction, turn: Turn, row: Any, *, reason: str) -> Settled:
@@ -165,8 +163,8 @@ def hold(tx: Transaction, ready: Ready) -> None:
     tx.write(queries.STILL_RUNS, tx.account_id, ready.turn.command_id, ready.turn.attempt, expect=1)
 
 
-async def settle(tx: Transaction, ready: Ready, said: Said, *, attempt: int) -> AfterSilence:
-    """Post what the agent said, or end in silence; RETRY leaves the notification queued, to be asked anew."""
+async def settle(tx: Transaction, ready: Ready, said: Said, *, attempt: int, is_last: bool = False) -> AfterSilence:
+    """Post what the agent said, or end in silence; RETRY, never after the last attempt, leaves it queued, to be asked anew."""
     stopping.unless_stopped(tx, ready.notification_id)
     answer = classify_text(said.text)
     if isinstance(answer, Reply):
@@ -176,7 +174,7 @@ async def settle(tx: Transaction, ready: Ready, said: Said, *, attempt: int) -> 
     elif said.is_acting:
         outcome = Outcome.ACTED
     else:
-        return await _silence(tx, ready, attempt=attempt)
+        return await _silence(tx, ready, attempt=attempt, is_last=is_last)
     await _over(tx, ready, NotificationState.DELIVERED, outcome, attempt=attempt)
     return AfterSilence.DELIVERED
 
@@ -190,8 +188,8 @@ async def _post(tx: Transaction, ready: Ready, text: str) -> bool:
     return True
 
 
-async def _silence(tx: Transaction, ready: Ready, *, attempt: int) -> AfterSilence:
-    after = after_silence(ready.silences + 1, wanted=ready.wanted)
+async def _silence(tx: Transaction, ready: Ready, *, attempt: int, is_last: bool) -> AfterSilence:
+    after = after_silence(ready.silences + 1, wanted=ready.wanted, is_last=is_last)
     if after is AfterSilence.RETRY:
         tx.write(queries.ASK_ANEW, tx.account_id, ready.notification_id, ready.ask, expect=1)
     else:
@@ -205,5 +203,6 @@ async def _over(tx: Transaction, ready: Ready, state: NotificationState, outcome
     if ready.task_id is not None and state is NotificationState.DELIVERED:
         positions.advance(tx, ready.task_id, ready.agent_id, ready.seen)
     tx.write(queries.SETTLE, tx.account_id, ready.notification_id, outcome, expect=1)
-    await end(tx, ready.notification_id, state, attempts=attempt, reason=ready.reason, spent=ready.spent)
+    # It locks the task, which everybody locks before budgets.
     await loops.run_ended(tx, ready.notification_id)
+    await end(tx, ready.notification_id, state, attempts=attempt, reason=ready.reason, spent=ready.spent)

@@ -84,7 +84,7 @@ def _name(text: str) -> TemplateName:
     try:
         return TemplateName(text)
     except ValueError:
-        raise Missing.thing("prompt_template", text[:64]) from None
+        raise Missing.thing("prompt template", text[:64]) from None
 
 
 ROUTES = (listed, one, versions, edit, remove, preview)

@@ -44,6 +44,8 @@ def ready(settings: Settings) -> None:
         if not render.files_of(directory):
             names = ", ".join(f"{name}{render.SUFFIX}" for name in TemplateName)
             raise CannotStart(f"CALLBOARD_TEMPLATES_DIR: {directory} holds none of {names}")
+        if strange := render.strange_in(directory):
+            raise CannotStart(f"CALLBOARD_TEMPLATES_DIR: {directory}: {', '.join(strange)} replaces no template")
         templates, problem = render.compiled({}, directory)
         problem = problem if templates is None else render.tried(templates)
         if problem is not None:

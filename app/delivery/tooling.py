@@ -1,13 +1,14 @@
 """One tool call of an answer: done once, and whatever it comes to is its result."""
 
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from app.agentapi import functions
 from app.agentapi.functions import Outcome
 from app.delivery import rounds, service
+from app.delivery.queries import runs as queries
 from app.delivery.resources import Resources
 from app.delivery.rounds import CALLS_MOST, Done, Round
 from app.delivery.turns import Ready
@@ -24,6 +25,13 @@ ARGUMENTS_SHOWN = 32 * 1024
 NAME_SHOWN = 200
 # The model is in this session already, and whoever else reads its words is not.
 HIDDEN = "session_key"
+
+
+class Made(NamedTuple):
+    """What came of a call, and whether that was kept with what it did."""
+
+    done: Done
+    is_kept: bool
 
 
 class Tools:
@@ -44,24 +52,23 @@ class Tools:
     def are_offered(self) -> bool:
         return bool(self._offered)
 
-    async def call(self, one: Round, index: int, call: ToolCall) -> Done:
+    async def call(self, one: Round, index: int, call: ToolCall) -> Made:
         """Do it; it is not done again under the same round and index, and never raises."""
         try:
             verb, arguments = self._verb(call, index), self._arguments(call)
         except Exception as error:  # noqa: BLE001 - a model reads results
-            return done(functions.refusal(error, self._origin))
-        key = rounds.key_of_call(self._ready.notification_id, one, index)
+            return Made(done(functions.refusal(error, self._origin)), is_kept=False)
         outcome = await functions.invoke(
             self._database,
-            (self._held(verb),),
+            (verb if verb.reads else self._held(verb, one, index, call),),
             self._ready.principal,
             name=verb.name,
             arguments=arguments,
             origin=self._origin,
-            key=key,
+            key=rounds.key_of_call(self._ready.notification_id, one, index),
             session_key=self._ready.session_key,
         )
-        return done(outcome)
+        return Made(done(outcome), is_kept=not (verb.reads or outcome.is_refused or outcome.is_replay))
 
     def _verb(self, call: ToolCall, index: int) -> Verb:
         if index >= CALLS_MOST:
@@ -82,14 +89,14 @@ class Tools:
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise Malformed(f"the arguments are not JSON: {error}") from None
 
-    def _held(self, verb: Verb) -> Verb:
-        """The verb with an effect that counts only while the turn lasts."""
-        if verb.reads:
-            return verb
+    def _held(self, verb: Verb, one: Round, index: int, call: ToolCall) -> Verb:
+        """The verb with an effect that counts only while the turn lasts, and is kept together with its result."""
 
         async def act(tx: Transaction, principal: Principal, body: Any) -> View | None:
             view = await verb.act(tx, principal, body)
             service.hold(tx, self._ready)
+            made = done(functions.success(verb, view))
+            tx.put(queries.KEEP_RESULTS, row(self._ready, one, index, call, made))
             return view
 
         return msgspec.structs.replace(verb, act=act)

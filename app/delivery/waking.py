@@ -41,8 +41,6 @@ WAKEUP = "agent.wakeup"
 MOST_AT_ONCE = 100
 # What is to be looked at sooner than this anyway is left.
 LONGEST_IDLE = 960.0
-# Behind what people and agents wait for.
-LEAST_URGENT = 3
 
 
 class Nothing(msgspec.Struct, frozen=True):
@@ -82,14 +80,14 @@ async def _tick(tx: Transaction) -> dict[str, Any]:
     looked_at: list[str] = []
     for row in rows:
         now = row["now"]
-        at = row["wake_at"] or rules.slot(row["id"], row["wake_minutes"], after=row["updated_at"])
+        at = row["wake_at"] or rules.slot(row["account_slug"], row["slug"], row["wake_minutes"], after=row["updated_at"])
         if at > now:
             tx.put(queries.PLAN, {"id": row["id"], "wake_at": at})
             continue
         has_work = _may_have_work(tx, row, office)
         (looked_at if has_work else idle).append(row["slug"])
         outcome = None if has_work else WakeOutcome.NOTHING_TO_DO
-        following_at = rules.slot(row["id"], row["wake_minutes"], after=now)
+        following_at = rules.slot(row["account_slug"], row["slug"], row["wake_minutes"], after=now)
         tx.put(queries.PLAN, {"id": row["id"], "wake_at": following_at, "outcome": outcome})
         if has_work:
             key, payload = f"wakeup:{row['id']}:{at.isoformat()}", {"agent_id": row["id"]}
@@ -126,12 +124,14 @@ async def wake(attempt: Attempt) -> None:
     """Wake one agent if there is something for it to do; for the orchestrator, first follow up what stands still."""
     wanted = msgspec.json.decode(attempt.claim.payload, type=Waking)
     async with attempt.transaction() as tx:
-        result = await _looked(tx, wanted.agent_id)
+        result = await look_at(tx, wanted.agent_id)
         attempt.finish(tx, result)
     WAKEUPS.labels(result["outcome"]).inc()
 
 
-async def _looked(tx: Transaction, agent_id: UUID) -> dict[str, Any]:
+async def look_at(tx: Transaction, agent_id: UUID) -> dict[str, Any]:
+    """Wake the agent where there is something for it to do; answers what came of it."""
+    await tx.row(queries.LOCK_AGENT, tx.account_id, agent_id)
     row = await tx.row(queries.AGENT, tx.account_id, agent_id)
     if row is None or not waking.is_woken(row, legacy.in_force(tx, row["settings"])):
         return {"outcome": WakeOutcome.NEVER_WOKEN}

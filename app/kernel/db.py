@@ -11,6 +11,7 @@ import asyncpg
 
 from app.kernel.controls import Controls, NotStarted
 from app.kernel.errors import Overloaded, Unavailable
+from app.kernel.startup import CannotStart
 from app.kernel.transaction import Subscribers, Transaction
 from app.kernel.types import Origin
 from app.kernel.wake import Wakes
@@ -34,6 +35,8 @@ LOST = (
     asyncpg.InternalClientError,
     ConnectionError,
 )
+# What opening a connection says too, while the server's socket is not there.
+UNREACHABLE = (*LOST, asyncpg.TooManyConnectionsError, OSError)
 
 
 class _Connection(asyncpg.Connection):
@@ -76,7 +79,7 @@ class Database:
             connection = await self.app.acquire(timeout=ACQUIRE_SECONDS)
         except TimeoutError as error:
             raise Overloaded("every database connection of this process is busy; try again") from error
-        except (*LOST, asyncpg.TooManyConnectionsError) as error:
+        except UNREACHABLE as error:
             raise Unavailable("the database is not reachable; try again") from error
         try:
             yield connection
@@ -106,9 +109,12 @@ async def _rolled_back(connection: Any) -> None:
 
 @asynccontextmanager
 async def opened(url: str, *, size: int, wakes: Wakes, subscribers: Subscribers) -> AsyncIterator[Database]:
-    """Open the pools, and close them at the end."""
-    app = await pool(url, role=APP_ROLE, size=size)
-    runtime = await pool(url, role=RUNTIME_ROLE, size=max(2, size // 4))
+    """Open the pools, and close them at the end; CannotStart without a database."""
+    try:
+        app = await pool(url, role=APP_ROLE, size=size)
+        runtime = await pool(url, role=RUNTIME_ROLE, size=max(2, size // 4))
+    except UNREACHABLE as error:
+        raise CannotStart(f"the database is not reachable: {error}") from error
     database = Database(app, runtime, wakes=wakes, subscribers=subscribers)
     try:
         yield database

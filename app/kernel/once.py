@@ -50,7 +50,7 @@ async def perform(
                     await admit(tx)
                 return stored, True
             view = await act(tx)
-            stored = Stored(_status(view, status), _encoder.encode(view)) if view is not None else Stored(NO_CONTENT, b"")
+            stored = answered(view, status)
             if call:
                 idempotency.store(tx, call, Stored(stored.status, _encoder.encode(without_secrets(view)) if view else b""))
             return stored, False
@@ -60,6 +60,11 @@ async def perform(
     except BUSY as error:
         raise Overloaded("other calls change the same rows; try again") from error
     return answer
+
+
+def answered(view: View | None, status: int | Callable[[View], int]) -> Stored:
+    """A success as the caller gets it."""
+    return Stored(NO_CONTENT, b"") if view is None else Stored(_status(view, status), _encoder.encode(view))
 
 
 def _status(view: View, status: int | Callable[[View], int]) -> int:

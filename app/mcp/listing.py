@@ -1,6 +1,7 @@
 """The tools of the board as MCP describes them, made from the verbs."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from mcp import types
@@ -34,7 +35,7 @@ REFUSED = {
 
 
 class Catalogue:
-    """Every verb and its tool, by the tool's name; described once, since each schema takes time to make."""
+    """Every verb and its tool, by the tool's name."""
 
     def __init__(self, verbs: Iterable[Verb]) -> None:
         self.verbs = {verb.tool: verb for verb in verbs}
@@ -47,6 +48,8 @@ class Catalogue:
         return [self.tools[name] for name in (NEXT, *names)]
 
 
+# Once in a process, since each schema takes time to make.
+@cache
 def _tool(verb: Verb) -> types.Tool:
     wanted = plain(verb.body)
     if not verb.reads:
@@ -60,6 +63,7 @@ def _tool(verb: Verb) -> types.Tool:
     )
 
 
+@cache
 def _next() -> types.Tool:
     nothing = {"type": "object", "properties": {"kind": {"const": NOTHING}}, "required": ["kind"], "additionalProperties": False}
     return types.Tool(

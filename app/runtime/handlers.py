@@ -147,7 +147,7 @@ Handlers = Mapping[str, Handler]
 
 
 async def perform(attempt: Attempt, handler: Handler | None) -> Failure | None:
-    """Run the handler; answers why it failed. Being fenced or cancelled is raised."""
+    """Run the handler; answers why it failed. Being cancelled is raised."""
     if attempt.claim.expired:
         return Failure(error=ErrorClass.TIMEOUT, message="it expired before it could succeed")
     if handler is None:
@@ -155,8 +155,6 @@ async def perform(attempt: Attempt, handler: Handler | None) -> Failure | None:
         return Failure(error=ErrorClass.TRANSIENT, message=f"this version has no handler for {attempt.claim.type}")
     try:
         await handler(attempt)
-    except Fenced:
-        raise
     except Exception as error:  # noqa: BLE001 whatever a handler raises is the outcome of its attempt
         return failure_of(error)
     return None
@@ -172,6 +170,9 @@ def failure_of(error: Exception) -> Failure:
         return Failure(error=ErrorClass.UNAVAILABLE, message=message)
     if isinstance(error, CircuitOpen):
         return Failure(error=ErrorClass.UNAVAILABLE, message=error.message, retry_after=error.retry_after)
+    if isinstance(error, Fenced):
+        # Of an attempt that still holds its command some write lost a race; the ledger drops the end of any other.
+        return Failure(error=ErrorClass.TRANSIENT, message=message)
     if isinstance(error, CallboardError) and error.code.value in set(ErrorClass):
         return Failure(error=ErrorClass(error.code.value), message=message, retry_after=error.retry_after)
     return Failure(error=ErrorClass.INTERNAL, message=message)

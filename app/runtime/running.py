@@ -9,7 +9,6 @@ from uuid import UUID
 
 import structlog
 
-from app.kernel.errors import Fenced
 from app.runtime import closings
 from app.runtime.closings import Closing, Failure
 from app.runtime.counts import Counts
@@ -160,11 +159,7 @@ class Running:
         error = None if task.cancelled() else task.exception()
         if run.is_closed:
             return
-        if isinstance(error, Fenced):
-            log.warning("attempt_fenced", command=str(run.claim.id), attempt=run.claim.attempt, reason=str(error))
-            self._means.counts.fenced += 1
-            self._leave(run, has_more=False)
-        elif error is not None:
+        if error is not None:
             self._leave(run, has_more=False)
             self._crashed(error)
         elif run.attempt.is_finished:

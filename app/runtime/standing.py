@@ -1,5 +1,6 @@
 """Schedules of the board's own: made with each account, and asleep while there is nothing to do for them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -67,13 +68,13 @@ async def hold(tx: Transaction, standing: Standing) -> None:
     await tx.row(queries.SYSTEM_SCHEDULE_LOCKED, tx.account_id, standing.name)
 
 
-async def put_off(tx: Transaction, standing: Standing, *, until: str) -> None:
+async def put_off(tx: Transaction, standing: Standing, *, until: str, about: Sequence[Any] = ()) -> None:
     """Let it tick next when this question about the account says, or sleep where it answers with nothing."""
     row = await tx.row(queries.SYSTEM_SCHEDULE_LOCKED, tx.account_id, standing.name)
     # Asked when the schedule is locked, as below.
     if row is None or not row["is_enabled"]:
         return
-    at = await tx.value(until, tx.account_id)
+    at = await tx.value(until, tx.account_id, *about)
     if at is None:
         tx.put(queries.SWITCH, {"id": row["id"], "is_enabled": False, "disabled_reason": standing.asleep, "steps": 0})
     elif at > row["now"]:

@@ -86,7 +86,6 @@ class BudgetReservation(SQLModel, table=True):
     command_id: UUID
     amount: Decimal = Field(sa_type=MONEY)
     spent: Decimal = Field(sa_type=MONEY, sa_column_kwargs={"server_default": "0"})
-    reserved_at: datetime = Field(sa_column=at_column())
     waits_since: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
     closed_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
 

@@ -32,13 +32,18 @@ LEFT JOIN budget_reservations r ON r.account_id = b.account_id AND r.run_id = $4
 WHERE {_OF_RUN} ORDER BY b.id FOR NO KEY UPDATE OF b
 """
 STANDING = f"SELECT {_FIELDS}, callboard_now() AS now FROM budgets b WHERE {_OF_RUN} ORDER BY b.id"
-# What these runs hold, with the budgets locked in the same order.
+# What these runs hold, with the budgets locked in the same order, and before them the notifications that the runs are of: who
+# stops a task has locked these when it comes to the budgets.
 HELD_BY = f"""
+WITH ending AS MATERIALIZED (
+    SELECT id FROM notifications WHERE account_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR NO KEY UPDATE
+)
 SELECT {_FIELDS}, {_HELD}, r.command_id, {_LOCKED},
     EXISTS (SELECT FROM budget_reservations w WHERE w.account_id = $1 AND w.budget_id = b.id AND w.closed_at IS NULL
             AND w.waits_since IS NOT NULL AND w.run_id <> ALL($2::uuid[])) AS is_waited_for
 FROM budgets b JOIN budget_reservations r ON r.account_id = b.account_id AND r.budget_id = b.id
-WHERE b.account_id = $1 AND r.run_id = ANY($2::uuid[]) AND r.closed_at IS NULL ORDER BY b.id, r.run_id FOR NO KEY UPDATE OF b
+WHERE b.account_id = $1 AND r.run_id = ANY($2::uuid[]) AND r.closed_at IS NULL AND (SELECT count(*) FROM ending) >= 0
+ORDER BY b.id, r.run_id FOR NO KEY UPDATE OF b
 """
 # Runs that are over and still hold something: whoever ended them did not say so, or died.
 LEFT_BEHIND = """
@@ -47,6 +52,10 @@ LEFT JOIN notifications n ON n.account_id = r.account_id AND n.id = r.run_id
 WHERE r.account_id = $1 AND r.closed_at IS NULL AND (n.id IS NULL OR n.state <> 'queued') ORDER BY r.run_id LIMIT $2
 """
 IS_ANYTHING_HELD = "SELECT EXISTS (SELECT FROM budget_reservations WHERE account_id = $1 AND closed_at IS NULL)"
+# Why something waits: its own reason again once there is room.
+REASON_FIELDS = """CASE WHEN n.state = 'queued' AND EXISTS (
+        SELECT FROM budget_reservations b WHERE b.account_id = $1 AND b.run_id = n.id AND b.waits_since IS NOT NULL
+    ) THEN 'budget_exhausted' ELSE n.reason END"""
 WAITING = """
 SELECT r.command_id, c.state FROM budget_reservations r
 JOIN runtime_commands c ON c.account_id = r.account_id AND c.id = r.command_id
@@ -67,9 +76,8 @@ CHANGE_BUDGETS = Write(
 HOLD = Write(
     "budgets_held",
     """budgets_held AS (
-        INSERT INTO budget_reservations (account_id, run_id, budget_id, command_id, amount, spent, reserved_at, waits_since,
-                                         closed_at)
-        SELECT $1, r.run_id, r.budget_id, r.command_id, r.amount, r.spent, callboard_now(), r.waits_since, r.closed_at
+        INSERT INTO budget_reservations (account_id, run_id, budget_id, command_id, amount, spent, waits_since, closed_at)
+        SELECT $1, r.run_id, r.budget_id, r.command_id, r.amount, r.spent, r.waits_since, r.closed_at
         FROM json_to_recordset($2::json) AS r (run_id uuid, budget_id uuid, command_id uuid, amount numeric, spent numeric,
             waits_since timestamptz, closed_at timestamptz)
         ON CONFLICT (account_id, run_id, budget_id) DO UPDATE SET command_id = excluded.command_id, amount = excluded.amount,
@@ -135,9 +143,17 @@ WHERE b.account_id = $1 AND b.id > $2 AND b.removed_at IS NULL AND ($3::text IS 
 ORDER BY b.id LIMIT $6
 """
 
+# What the answers of a day were to an agent's questions, and those that were asked anew after silence.
+ASKED_ANEW = """
+SELECT count(*) AS answers, count(*) FILTER (WHERE u.ask > 0) AS anew,
+    coalesce(sum(u.cost_usd) FILTER (WHERE u.ask > 0), 0) AS cost_usd,
+    (SELECT a.slug FROM agents a WHERE a.account_id = $1 AND a.id = $2) AS slug
+FROM usage_records u WHERE u.account_id = $1 AND u.agent_id = $2 AND u.at > callboard_now() - interval '1 day'
+"""
+
 _SUMS = """count(DISTINCT u.run_id) AS runs, count(*) AS answers, sum(u.input_tokens) AS input_tokens,
     sum(u.output_tokens) AS output_tokens, coalesce(sum(u.cost_usd), 0) AS cost_usd,
-    count(*) FILTER (WHERE u.cost_usd IS NULL) AS answers_without_cost, sum(u.seconds) AS seconds"""
+    count(*) FILTER (WHERE u.cost_usd IS NULL) AS answers_without_cost, round(sum(u.seconds)::numeric, 6)::float8 AS seconds"""
 _WITHIN = "u.account_id = $1 AND u.at >= $2 AND u.at < $3"
 RANGE = "SELECT coalesce($2, callboard_now()) AS until, coalesce($1, coalesce($2, callboard_now()) - interval '30 days') AS since"
 TOTAL = f"SELECT {_SUMS} FROM usage_records u WHERE {_WITHIN}"

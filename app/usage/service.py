@@ -15,7 +15,7 @@ from app.runtime.rules.schedules import Timing
 from app.runtime.rules.settings import UNKNOWN_CENTS, UNKNOWN_TOKENS
 from app.runtime.service import Order
 from app.runtime.standing import Standing
-from app.usage import metrics, queries, telling
+from app.usage import metrics, queries, retrying, telling
 from app.usage.rules import budgets as rules
 from app.usage.rules import periods, pricing
 from app.usage.rules.budgets import Held
@@ -120,6 +120,8 @@ async def spend(tx: Transaction, run: Run, spent: Spent) -> None:
         output_tokens=pricing.tokens(spent.output_tokens),
         cost_usd=known[Unit.USD],
     )
+    if spent.ask:
+        await retrying.watch(tx, run)
     for row in rows:
         budget, held = rules.touched(facts(row), row["now"]), holding(row)
         is_known = known.get(budget.unit) is not None or budget.estimate > 0

@@ -11,6 +11,7 @@ from app.agentapi.types import Facts, InHand, Person, Told
 from app.kernel.types import ActorKind, Role
 from app.policies.types import Evidence
 from app.tasks.types import Card, Criterion, LeaseKind, Linked, PersonFacts, QuarantineReason, Scene, TaskStatus, Verdict
+from app.usage.types import Exhausted, Scope, Unit
 from tests.policies import crews
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -38,6 +39,7 @@ def card(**changes: Any) -> Card:
 
 
 truth = st.booleans()
+reach = st.sampled_from(("pull", "gateway"))
 linked = st.builds(
     lambda number, status, was_done: Linked(
         id=UUID(int=800 + number),
@@ -75,7 +77,7 @@ def leases(draw, status: TaskStatus, agents: list[UUID]) -> dict[str, Any]:
 
 @st.composite
 def facts(draw) -> Facts:
-    crew = tuple(msgspec.structs.replace(one, capacity=draw(st.integers(1, 2))) for one in draw(crews.crews))
+    crew = tuple(msgspec.structs.replace(one, capacity=draw(st.integers(1, 2)), kind=draw(reach)) for one in draw(crews.crews))
     status = draw(st.sampled_from((*OPEN, *OPEN, *TaskStatus)))
     lease = draw(leases(status, [one.id for one in crew]))
     blocked = {"blocked_reason": "a reason"} if status is TaskStatus.BLOCKED else {}
@@ -121,8 +123,11 @@ def _in_hand(draw: Any, crew: Any, lease: dict[str, Any]) -> tuple[InHand, ...]:
     return tuple(found)
 
 
+FULL = Exhausted(budget_id=UUID(int=600), scope=Scope.AGENT, unit=Unit.USD, resets_at=NOW + timedelta(hours=1))
+
+
 def _told(draw: Any, crew: Any) -> tuple[Told, ...]:
-    states = st.sampled_from(("queued", "delivered", "dead", "no_response", "skipped", "expired"))
+    states = st.sampled_from(("queued", "queued", "delivered", "dead", "no_response", "skipped", "expired"))
     return tuple(
         Told(
             agent_id=one.id,
@@ -132,6 +137,11 @@ def _told(draw: Any, crew: Any) -> tuple[Told, ...]:
             created_at=NOW,
             offered_at=None,
             ended_at=None,
+            gateway_offline_since=draw(st.sampled_from((None, NOW))),
+            error_class="timeout",
+            paused_since=draw(st.sampled_from((None, None, NOW))),
+            next_at=draw(st.sampled_from((None, NOW))),
+            budget=draw(st.sampled_from((None, FULL, msgspec.structs.replace(FULL, resets_at=None)))),
         )
         for one in crew
         if draw(truth)

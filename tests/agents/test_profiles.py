@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 
 from tests import boards, make
+from tests.conftest import STRATEGY
 
 PROFILES = "/api/v1/executor-profiles"
 OUTSIDE: dict[str, Any] = {
@@ -24,7 +25,7 @@ async def places(cluster, template):
     """(admin, service) addresses of one database for all tests here."""
     admin, service = cluster
     name = f"t_{uuid4().hex[:12]}"
-    await make.execute(admin, f"CREATE DATABASE {name} TEMPLATE {template}")
+    await make.execute(admin, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY {STRATEGY}")
     yield make.url_of(admin, database=name), make.url_of(service, database=name)
     await make.execute(admin, f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -16,16 +16,17 @@ DAY = timedelta(days=1)
 MINUTES = st.integers(1, 1440)
 MOMENTS = st.datetimes(datetime(2001, 1, 1), datetime(2099, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 IDS = st.uuids()
+SLUGS = st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True)
 MARKS = st.dictionaries(IDS, st.sampled_from("abc"), max_size=5)
 
 
-@given(IDS, MINUTES, MOMENTS)
-def test_an_agent_has_one_time_in_each_interval_whoever_asks_and_when(agent_id, minutes, after):
-    at = rules.slot(agent_id, minutes, after=after)
+@given(SLUGS, MINUTES, MOMENTS)
+def test_an_agent_has_one_time_in_each_interval_whoever_asks_and_when(slug, minutes, after):
+    at = rules.slot("crew", slug, minutes, after=after)
     step = timedelta(minutes=minutes)
     assert after < at <= after + step + min(timedelta(seconds=rules.JITTER_MOST), step / rules.JITTER_SHARE)
-    assert rules.slot(agent_id, minutes, after=after + (at - after) / 2) == at
-    following = rules.slot(agent_id, minutes, after=at)
+    assert rules.slot("crew", slug, minutes, after=after + (at - after) / 2) == at
+    following = rules.slot("crew", slug, minutes, after=at)
     assert abs(following - at - step) < min(timedelta(seconds=rules.JITTER_MOST), step / rules.JITTER_SHARE) + timedelta(
         seconds=1
     )
@@ -33,13 +34,19 @@ def test_an_agent_has_one_time_in_each_interval_whoever_asks_and_when(agent_id, 
 
 def test_a_quarter_of_an_hour_is_never_more_than_sixteen_minutes_away():
     for number in range(2_000):
-        assert rules.slot(UUID(int=number), 15, after=NOW) < NOW + timedelta(minutes=16)
+        assert rules.slot("crew", f"agent-{number}", 15, after=NOW) < NOW + timedelta(minutes=16)
 
 
 def test_a_large_crew_is_spread_over_the_interval():
-    minutes = Counter(int((rules.slot(UUID(int=number), 15, after=NOW) - NOW).total_seconds() // 60) for number in range(1_500))
+    minutes = Counter(
+        int((rules.slot("crew", f"agent-{number}", 15, after=NOW) - NOW).total_seconds() // 60) for number in range(1_500)
+    )
     assert max(minutes.values()) < 150
     assert all(minutes[minute] > 50 for minute in range(15))
+
+
+def test_agents_of_one_name_in_many_accounts_are_not_woken_together():
+    assert len({rules.slot(f"crew-{number}", "engineer", 15, after=NOW) for number in range(100)}) > 80
 
 
 @given(MINUTES, st.integers(0, 100))
@@ -85,13 +92,13 @@ def test_what_was_shown_and_did_not_change_is_no_news(marks, shown, data):
     }
 
 
-@given(IDS, st.integers(5, 240))
+@given(SLUGS, st.integers(5, 240))
 @settings(max_examples=25)
-def test_a_stuck_agent_is_woken_a_few_times_a_day_and_in_ever_longer_pauses(agent_id, minutes):
+def test_a_stuck_agent_is_woken_a_few_times_a_day_and_in_ever_longer_pauses(slug, minutes):
     marks, shown, pauses, woken = {UUID(int=1): "1"}, dict[UUID, str](), 0, list[datetime]()
     now = NOW
     while now < NOW + 2 * DAY:
-        now = rules.slot(agent_id, minutes, after=now)
+        now = rules.slot("crew", slug, minutes, after=now)
         found = rules.look(marks, shown=shown, pauses=pauses, woken_at=woken[-1] if woken else None, minutes=minutes, now=now)
         pauses = found.pauses
         if found.outcome is WakeOutcome.WOKEN:

@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from app.cli import menu
 from app.cli.children import restart_delay
 from app.kernel import datadir
 from app.kernel.settings import ROOT
@@ -31,16 +33,17 @@ def test_help_names_every_command_and_shows_examples():
     for command in ("up", "serve", "worker", "seed", "token", "mcp", "demo", "test", "settings", "db", "runtime"):
         assert f"\n  {command} " in shown.stdout
     assert "CALLBOARD_PORT=9000 ./callboard" in shown.stdout
+    assert not any("..." in line for line in shown.stdout.splitlines() if line.startswith("  "))
 
 
 @pytest.mark.parametrize(
     "command", ["up", "serve", "worker", "seed", "token", "mcp", "demo", "test", "settings", "db", "runtime"]
 )
-def test_every_command_explains_itself_in_short_lines_and_hides_its_tie_to_up(command):
-    shown = callboard(command, "--help")
-    assert (shown.returncode, shown.stderr) == (0, "")
+def test_every_command_explains_itself_and_hides_its_tie_to_up(command):
+    shown = CliRunner().invoke(menu.app, [command, "--help"])
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert shown.stdout
     assert "--attached" not in shown.stdout
-    assert not any("..." in line for line in callboard("--help").stdout.splitlines() if line.startswith(f"  {command} "))
 
 
 def test_the_settings_are_listed_even_when_one_is_wrong():
@@ -61,6 +64,15 @@ def test_an_unknown_key_stops_the_start_and_is_named(board, command):
 def test_a_bad_value_stops_the_start_and_is_named(board):
     board["CALLBOARD_PORT"] = "70000"
     refused(callboard(**board), 'CALLBOARD_PORT must be a whole number from 1 to 65535, not "70000"')
+
+
+@pytest.mark.parametrize("command", ["up", "lint prompts"])
+def test_a_broken_template_is_one_clear_line_and_nothing_is_started(board, command, tmp_path):
+    (tmp_path / "input.md.j2").write_text("{% if %}")
+    tried = callboard(*command.split(), **board, CALLBOARD_TEMPLATES_DIR=str(tmp_path))
+    assert (tried.returncode, tried.stderr.count("\n")) == (1, 1)
+    assert tried.stderr.startswith(f"callboard: CALLBOARD_TEMPLATES_DIR: {tmp_path}: input:1: syntax: ")
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_port_in_use_is_one_clear_line(board):

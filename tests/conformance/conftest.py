@@ -6,6 +6,7 @@ import pytest
 
 from tests import boards, make
 from tests.conformance.worlds import Stage
+from tests.conftest import STRATEGY
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +17,7 @@ async def stage(cluster, template, tmp_path_factory) -> AsyncIterator[Stage]:
     shutil.copytree(boards.SEEDS, seeds, ignore=shutil.ignore_patterns("documents"))
     admin, service = cluster
     name = f"t_{uuid4().hex[:12]}"
-    await make.execute(admin, f"CREATE DATABASE {name} TEMPLATE {template}")
+    await make.execute(admin, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY {STRATEGY}")
     url = make.url_of(service, database=name)
     async with boards.in_own_task(lambda: boards.opened(url)) as board:
         yield Stage(board, seeds)

@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from tests import gateways, make
-from tests.gateways import MALFORMED, finds, hangs, hurry, refuses, says, settled, thread
+from tests.gateways import MALFORMED, NOTHING, finds, hangs, hurry, refuses, says, settled, thread
 
 FAILED = "SELECT payload FROM events WHERE type = 'runtime:command:retry_scheduled' ORDER BY seq LIMIT 1"
 UNCOUNTED = """SELECT c.waited > 0 AND c.waited = (SELECT count(*) FROM runtime_command_attempts WHERE outcome = 'failed')
@@ -19,6 +19,24 @@ async def gateway():
 async def failed_once(admin):
     """Wait for the first failure; answers what the log says of it."""
     return msgspec.json.decode(await make.until(lambda: admin.fetchval(FAILED)))
+
+
+# The first try of keeping an answer fails; numbers of a sequence are not taken back.
+ONE_FAILURE = """CREATE SEQUENCE keepings; CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+    BEGIN
+        IF NEW.answer IS NOT NULL AND nextval('public.keepings') = 1 THEN RAISE EXCEPTION USING ERRCODE = '40001'; END IF;
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER keepings BEFORE UPDATE ON delivery_rounds FOR EACH ROW EXECUTE FUNCTION fail_once()"""
+
+
+async def test_an_answer_is_not_lost_to_a_passing_trouble_of_the_database(board, gateway, worker, admin):
+    await admin.execute(ONE_FAILURE)
+    task = await board.task()
+    await heals(board, admin, task, sends=gateway.asked)
+    assert len(gateway.asked) == 1
+    assert await admin.fetchval("SELECT last_value FROM keepings") == 2
+    assert await admin.fetchval("SELECT count(*) FROM usage_records") == 1
 
 
 async def heals(board, admin, task, *, sends):
@@ -74,6 +92,17 @@ async def test_a_malformed_answer_uses_up_an_attempt(board, gateway, worker, adm
     assert (await failed_once(admin))["error_class"] == "transient"
     assert await admin.fetchval("SELECT waited FROM runtime_commands") == 0
     await heals(board, admin, task, sends=gateway.asked)
+
+
+async def test_silence_in_the_last_attempt_is_no_response_and_no_dead_letter(board, gateway, worker, admin):
+    gateway.script = [MALFORMED, NOTHING, NOTHING]
+    await board.task(assignee_slugs=["engineer"])
+    for _ in range(2):
+        await make.until(finds(admin, "state = 'retry_scheduled'", table="runtime_commands"))
+        await hurry(admin)
+    await make.until(finds(admin, "type = 'assignment' AND state = 'no_response' AND attempts = 3"))
+    assert len(gateway.asked) == 3
+    assert await admin.fetchval("SELECT count(*) FROM runtime_dead_letters") == 0
 
 
 async def test_three_malformed_answers_are_the_end(board, gateway, worker, admin):

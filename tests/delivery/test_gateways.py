@@ -26,6 +26,7 @@ from tests.runtime.clock.worlds import World, working
 START = datetime(2031, 1, 6, 8, 0, tzinfo=UTC)
 CHANGES = "SELECT type FROM events WHERE type LIKE 'delivery:gateway:%' ORDER BY seq"
 PROBING = "SELECT is_enabled FROM runtime_schedules WHERE name = 'gateways'"
+TICKS = "SELECT count(*) FROM runtime_commands WHERE type = 'gateway.probe'"
 PYTHON = Path(sys.executable).resolve()
 LET_GO = "UPDATE gateway_presence SET until = callboard_now() - interval '1 s'"
 
@@ -83,7 +84,8 @@ async def test_a_gateway_that_dies_is_told_of_once_and_so_is_its_return(world, g
     assert (stranger["status"], "default" in stranger["detail"]) == ("degraded", False)
     assert "default since 2031-01-06 08:02:00 UTC" in member["detail"]
     why = (await board.person.get(f"/api/v1/tasks/{task['id']}/why")).json()
-    assert why["details"]["told"][0]["gateway_offline_since"] == "2031-01-06T08:02:00Z"
+    assert (why["waits_for"], why["details"]["since"]) == ("gateway_offline", "2031-01-06T08:02:00Z")
+    assert [one["waits_for"] for one in why["also"]] == ["assignee_to_start"]
     await gateway.open()
     await world.advance(30)
     assert (await changes(admin), (await shown(board))["error"]) == (["offline", "online"], None)
@@ -122,6 +124,24 @@ async def test_many_who_notice_at_once_tell_of_it_once(board, admin):
     assert await changes(admin) == ["offline", "online"]
     await all_at_once(lambda tx: presence.heard(tx, "nobody's", interval=30))
     assert await admin.fetchval("SELECT count(*) FROM gateway_presence") == 1
+
+
+async def test_nobody_looks_before_a_gateway_may_be_silent(world, gateway, admin):
+    async def interval(seconds):
+        path = "/api/v1/admin/runtime/settings/gateway.interval_seconds"
+        answer = await world.board.person.put(path, json={"value": seconds, "reason": "a drill"})
+        assert answer.status_code == 200, answer.text
+        await world.advance(300)
+        return await admin.fetchval(TICKS), gateway.probed
+
+    await world.advance(30)
+    before = await interval(3_600)
+    await world.advance(3_600)
+    # One in five minutes notices that the setting changed.
+    assert (await admin.fetchval(TICKS) - before[0] < 15, gateway.probed - before[1]) == (True, 1)
+    before = await interval(30)
+    await world.advance(300)
+    assert (await admin.fetchval(TICKS) - before[0], gateway.probed - before[1]) == (10, 10)
 
 
 async def test_an_answer_is_a_sign_of_life(board, gateway, worker, admin):

@@ -4,10 +4,12 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from app.delivery.rules import EXPLANATIONS
 from app.delivery.types import DeliveryReason
+from app.kernel import db
 from tests import gateways, make
 from tests.delivery.test_rules import DELIVERED, SKIPPED
 from tests.gateways import NO_REPLY, finds, refuses, says, settled, thread
@@ -58,7 +60,8 @@ async def test_a_delivery_is_seen_with_its_attempts_calls_prompt_and_raw_answer(
     assert "Fine, ***." in raw.json()["answer"]
     assert await admin.fetchval(session) not in raw.text
     assert "verysecret" not in raw.text
-    assert (await board.person.get(f"{DELIVERIES}/{seen['id']}/rounds/0/1")).status_code == 404
+    for place in ("0/1", "0/-1", "0/32768", f"{10**30}/0"):
+        assert (await board.person.get(f"{DELIVERIES}/{seen['id']}/rounds/{place}")).status_code == 404
     assert (await board.as_("engineer").get(f"{DELIVERIES}/{seen['id']}")).status_code == 403
 
 
@@ -98,17 +101,24 @@ async def test_what_waits_is_tried_at_once_and_what_was_given_up_is_replayed(boa
         task = await board.task()
         await make.until(finds(admin, "state = 'dead'"))
         (dead,) = await listed(board, state="dead")
+        why = (await board.person.get(f"/api/v1/tasks/{task['id']}/why")).json()
+        assert (why["waits_for"], why["details"]["agents"][0]["delivery_id"]) == ("delivery_given_up", dead["id"])
+        assert {one["email"] for one in why["who"]} == {"owner@example.com"}
         again = await act(board, f"{dead['id']}/retry")
         assert (again["state"], again["command_status"]) == ("queued", "queued")
         await settled(admin)
         assert [said["content"] for said in await thread(board, task["id"])] == ["Done."]
         await act(board, f"{dead['id']}/retry", status=409)
-        gateway.script = [refuses(503)]
+        gateway.script = [refuses(429, **{"Retry-After": "50"})]
         await board.task(title="Later")
         await make.until(finds(admin, "state = 'retry_scheduled'", table="runtime_commands"))
         (waits,) = await listed(board, state="queued")
         assert waits["next_at"] is not None
-        assert waits["last_error_class"] == "dependency_unavailable"
+        assert waits["last_error_class"] == "rate_limited"
+        # What waits behind it in the same lane says nothing of the cause.
+        await board.person.post(f"/api/v1/tasks/{waits['task_id']}/messages", json={"content": "@orchestrator?"})
+        why = (await board.person.get(f"/api/v1/tasks/{waits['task_id']}/why")).json()
+        assert (why["waits_for"], why["until"]) == ("delivery_delayed", waits["next_at"])
         await act(board, f"{waits['id']}/retry")
         await make.until(finds(admin, "id = $1 AND state = 'delivered'", waits["id"]))
 
@@ -146,3 +156,16 @@ async def test_a_skipped_delivery_ends_and_posts_nothing(board, gateway, admin, 
     assert await thread(board, task["id"]) == []
     assert await admin.fetchval("SELECT state FROM notifications WHERE recipient_kind = 'agent'") == "skipped"
     await act(board, f"{waits['id']}/skip", {"reason": " "}, status=422)
+
+
+async def test_what_comes_to_its_end_meanwhile_is_not_skipped_too(board, urls, admin):
+    await board.task()
+    (waits,) = await listed(board, state="queued")
+    async with admin.transaction():
+        await admin.execute("UPDATE notifications SET state = 'delivered', command_id = NULL")
+        skipping = asyncio.create_task(act(board, f"{waits['id']}/skip", {"reason": "too late"}, status=409))
+        other = await asyncpg.connect(db.plain(urls[0]))
+        await make.until(finds(other, "wait_event_type = 'Lock' AND datname = current_database()", table="pg_stat_activity"))
+        await other.close()
+    assert "delivered" in (await skipping)["error"]["message"]
+    assert await admin.fetchval("SELECT count(*) FROM events WHERE type = 'notify:notification:ended'") == 0

@@ -5,7 +5,7 @@ from uuid import uuid4
 import msgspec
 
 from tests import gateways, make
-from tests.gateways import NOTHING, calls, finds, hurry, refuses, says, settled, thread
+from tests.gateways import NO_REPLY, NOTHING, calls, finds, hurry, refuses, says, settled, thread
 
 MADE = "SELECT * FROM delivery_calls ORDER BY notification_id, ask, round, index"
 MENTION = "SELECT * FROM notifications WHERE type = 'mention'"
@@ -190,16 +190,31 @@ async def test_a_run_whose_attempt_has_too_little_time_left_goes_on_in_another(b
     assert tuple(sent) == (3, 2)
 
 
+async def waits_for_budget(board):
+    found = (await board.person.get("/api/v1/deliveries", params={"state": "queued"})).json()["items"]
+    return [one["reason"] for one in found] == ["budget_exhausted"]
+
+
 async def test_a_run_without_budget_says_so_until_it_is_delivered_for_its_own_reason(board, gateway, worker, admin):
     budget = (await board.person.post("/api/v1/budgets", json={"unit": "runs", "amount": "1", "period": "day"})).json()
     await board.task(assignee_slugs=["engineer"])
     await settled(admin)
     await board.task(title="One too many", assignee_slugs=["engineer"])
-    await make.until(finds(admin, "state = 'queued' AND reason = 'budget_exhausted' AND taken_at IS NULL"))
+    await make.until(lambda: waits_for_budget(board))
     await make.until(finds(admin, "state = 'retry_scheduled' AND attempt = waited", table="runtime_commands"))
+    assert await admin.fetchval("SELECT count(*) FROM notifications WHERE recipient_kind = 'agent' AND taken_at IS NULL") == 1
     assert len(gateway.asked) == 1
     await board.person.patch(f"/api/v1/budgets/{budget['id']}", json={"amount": "5"})
     await hurry(admin)
     await make.until(lambda: admin.fetchval("SELECT count(*) = 2 FROM notifications WHERE state = 'delivered'"))
+    # The same between two rounds, where what was decided stays.
+    other = (await board.person.post("/api/v1/budgets", json={"unit": "tokens", "amount": "10", "period": "day"})).json()
+    gateway.script = [calls(("get_agent_skills", {})), NO_REPLY]
+    await board.task(title="Two rounds", assignee_slugs=["engineer"])
+    await make.until(lambda: waits_for_budget(board))
+    assert len(gateway.asked) == 3
+    await board.person.patch(f"/api/v1/budgets/{other['id']}", json={"amount": "50"})
+    await hurry(admin)
+    await make.until(lambda: admin.fetchval("SELECT count(*) = 3 FROM notifications WHERE state = 'delivered'"))
     told = await admin.fetch("SELECT state, reason FROM notifications WHERE type = 'assignment'")
-    assert [tuple(row) for row in told] == [("delivered", "assigned")] * 2
+    assert [tuple(row) for row in told] == [("delivered", "assigned")] * 3

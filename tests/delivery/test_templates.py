@@ -169,6 +169,10 @@ def test_a_directory_of_templates_that_cannot_be_used_keeps_the_board_from_start
     render.of_fork.cache_clear()
     (tmp_path / "input.md.j2").write_text("{{ message }}")
     start()
+    (tmp_path / "inputs.md.j2").write_text("Ours.")
+    with pytest.raises(CannotStart, match=r"inputs\.md\.j2 replaces no template"):
+        start()
+    (tmp_path / "inputs.md.j2").unlink()
     with pytest.raises(CannotStart, match="CALLBOARD_LINT_RULES"):
         start(CALLBOARD_LINT_RULES=str(tmp_path / "nothing"))
     render.of_fork.cache_clear()

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from app.delivery import wakeups
+from app.delivery import wakeups, waking
 from app.kernel.types import ActorKind, Principal
 from tests import boards, gateways, make
 from tests.boards import Board
@@ -21,6 +21,7 @@ LOOKS = """SELECT result ->> 'outcome' AS outcome, result ->> 'until' AS until F
 WHERE type = 'agent.wakeup' AND result ->> 'agent' = 'engineer' ORDER BY created_at"""
 WAKEUPS = "SELECT state, reason FROM notifications WHERE type = 'wakeup' ORDER BY id"
 WOKEN = "SELECT created_at FROM notifications WHERE type = 'wakeup' ORDER BY id"
+WAITS = "wait_event_type = 'Lock' AND datname = current_database()"
 # What gateways are asked for by the clock would only cost steps.
 NO_PROBES = "UPDATE runtime_schedules SET is_enabled = false WHERE name IN ('gateways', 'liveness')"
 
@@ -181,6 +182,28 @@ async def test_one_wake_up_waits_at_a_time_what_is_over_is_skipped_and_a_stopped
     await world.advance(2 * MINUTE)
     assert [tuple(row) for row in await admin.fetch(WAKEUPS)][1:] == [("delivered", "woken")]
     assert len([one for one in gateway.asked if is_wakeup(one)]) == 1
+
+
+async def test_of_two_looks_at_once_one_wakes_the_agent(crew: Board, admin):
+    await crew.task(assignee_slugs=["engineer"])
+    await admin.execute("UPDATE notifications SET state = 'delivered'")
+    engineer = UUID(await crew.agent_id("engineer"))
+
+    async def look(looked: asyncio.Event, leave: asyncio.Event) -> str:
+        async with crew.database.transaction(crew.account_id, origin=make.ORIGIN) as tx:
+            outcome = (await waking.look_at(tx, engineer))["outcome"]
+            looked.set()
+            await leave.wait()
+        return str(outcome)
+
+    first, leave = asyncio.Event(), asyncio.Event()
+    looks = [asyncio.create_task(look(first, leave))]
+    await first.wait()
+    looks.append(asyncio.create_task(look(asyncio.Event(), leave)))
+    await make.until(gateways.finds(admin, WAITS, table="pg_stat_activity"))
+    leave.set()
+    assert await asyncio.gather(*looks) == ["woken", "already_queued"]
+    assert [tuple(row) for row in await admin.fetch(WAKEUPS)] == [("queued", "woken")]
 
 
 async def test_the_ticks_sleep_while_the_clock_wakes_nobody(crew: Board, admin):

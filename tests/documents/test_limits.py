@@ -7,6 +7,7 @@ import pytest
 
 from tests import boards, make
 from tests.boards import OWNER
+from tests.conftest import STRATEGY
 from tests.documents.desk import DOCUMENTS, FOUND, LISTED, WORDS, read, refusal, write, written
 
 MOST = 1_000_000
@@ -18,7 +19,7 @@ async def limits(cluster, template):
     """One board for all that is refused and writes nothing."""
     admin, service = cluster
     name = f"t_{uuid4().hex[:12]}"
-    await make.execute(admin, f"CREATE DATABASE {name} TEMPLATE {template}")
+    await make.execute(admin, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY {STRATEGY}")
     async with boards.in_own_task(lambda: boards.opened(make.url_of(service, database=name))) as board:
         yield board
         assert [one["author_kind"] for one in (await board.person.get(DOCUMENTS)).json()["items"]] == ["system"] * 3

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from tests import make
+from app.kernel import db
+from tests import boards, make
 
 TASKS = "/api/v1/tasks"
 
@@ -121,7 +122,16 @@ async def test_a_key_is_a_short_line_of_text(board, admin, key):
     assert await tasks(admin) == 0
 
 
-async def test_a_call_that_waits_too_long_for_its_twin_is_told_to_try_again(board, admin):
+@pytest.fixture
+async def impatient(urls, monkeypatch):
+    """A board that waits for locks a moment only."""
+    monkeypatch.setattr(db, "LOCK_TIMEOUT", "300ms")
+    async with boards.in_own_task(lambda: boards.opened(urls[1])) as opened:
+        yield opened
+
+
+async def test_a_call_that_waits_too_long_for_its_twin_is_told_to_try_again(impatient, admin):
+    board = impatient
     await admin.execute("BEGIN")
     columns = "account_id, principal_id, verb, key, request_hash"
     owner = await admin.fetchval("SELECT id FROM people WHERE role = 'owner'")

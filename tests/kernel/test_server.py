@@ -15,6 +15,7 @@ from app.kernel import datadir, server
 from app.kernel.server import LocalServer
 from app.kernel.settings import ROOT
 from app.kernel.startup import CannotStart
+from tests.conftest import IN_MEMORY, MEMORY
 
 START_AND_WAIT = """
 import sys, time
@@ -29,7 +30,7 @@ time.sleep(60)
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
     # pytest's own directories are closed to the user that the server runs as under root.
-    directory = Path(tempfile.mkdtemp(prefix="board-"))
+    directory = Path(tempfile.mkdtemp(prefix="board-", dir=MEMORY if IN_MEMORY else None))
     directory.chmod(0o711 if os.geteuid() == 0 else 0o700)
     yield directory
     left_over = server.find_local(directory)

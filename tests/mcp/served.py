@@ -15,6 +15,7 @@ from app import main
 from app.bootstrap import service as bootstrap
 from app.kernel.settings import ROOT
 from tests import boards, make
+from tests.conftest import STRATEGY
 
 
 class Served:
@@ -56,7 +57,7 @@ async def serving(cluster: tuple[str, str], template: str) -> AsyncIterator[Serv
     """A board on a database of its own, seeded with the shipped crew."""
     admin, service = cluster
     name, port = f"t_{uuid4().hex[:12]}", free_port()
-    await make.execute(admin, f"CREATE DATABASE {name} TEMPLATE {template}")
+    await make.execute(admin, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY {STRATEGY}")
     given = {"DATABASE_URL": make.url_of(service, database=name), "CALLBOARD_PORT": str(port), "CALLBOARD_LOG_LEVEL": "error"}
     settings = boards.settings_for(given["DATABASE_URL"])
     async with main.opened(settings, size=2) as database:

@@ -167,7 +167,7 @@ async def told(admin, since: int) -> list[tuple[str, int]]:
     return [(row["type"].rpartition(":")[2], row["sequence"]) for row in await admin.fetch(sql, since)]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=steps)
 async def test_any_history_goes_as_the_model_says(database, stopped, owner, history):
     # Every history in a scope of its own.

@@ -13,6 +13,7 @@ import pytest
 from app.kernel import migrate, server
 from app.runtime.worker import Worker
 from tests import make
+from tests.conftest import IN_MEMORY, MEMORY
 
 CRASH_WORKER = Path(__file__).with_name("crash_worker.py")
 EFFECTS = "CREATE TABLE effects (account_id uuid, command_id uuid); GRANT INSERT ON effects TO callboard_app"
@@ -196,7 +197,7 @@ async def test_a_side_task_that_dies_stops_the_worker_loudly(database, urls, adm
 
 @pytest.fixture
 def directory():
-    made = Path(tempfile.mkdtemp(prefix="callboard-tests-"))
+    made = Path(tempfile.mkdtemp(prefix="callboard-tests-", dir=MEMORY if IN_MEMORY else None))
     # Under root the server runs as another user, who must pass.
     made.chmod(0o711)
     yield made

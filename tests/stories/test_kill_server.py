@@ -19,7 +19,7 @@ from tests import make
 from tests.mcp.served import free_port
 from tests.tasks.holders import consistent, hired
 
-CLIENTS, TASKS, KILLS, CALLS_BETWEEN = 8, 4, 3, 120
+CLIENTS, TASKS, KILLS, CALLS_BETWEEN = 8, 4, 2, 60
 # Whoever is told one of these may repeat the call as it is.
 AGAIN = {"idempotency_in_flight", "overloaded", "dependency_unavailable"}
 STRAY = """SELECT count(*) FROM tasks WHERE (status = 'in_progress') <> (lease_kind IS NOT DISTINCT FROM 'work')"""

@@ -4,12 +4,19 @@ import asyncio
 from decimal import Decimal
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
+from app.kernel import db
+from app.usage.rules import retries
 from app.usage.types import Period, Scope, Unit
+from tests import make
 from tests.usage.desk import AGENT, Desk, standing
 
 WORST = "SELECT max(spent + reserved) FROM budgets"
+TOLD = """INSERT INTO notifications (account_id, id, type, recipient_kind, recipient_id, actor_kind, title, body, depth, state,
+    attempts, created_at) VALUES ($1, $2, 'mention', 'agent', $3, 'system', '', '', 0, 'queued', 0, now())"""
+LOCKED = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 RECORDS = "SELECT count(*) FROM usage_records"
 
 
@@ -162,3 +169,45 @@ async def test_what_a_gateway_says_is_charged_within_reason(desk, admin):
     assert await standing(admin) == (1_000_000, 0)
     row = await admin.fetchrow("SELECT input_tokens, output_tokens, cost_usd FROM usage_records")
     assert tuple(row) == (2**31 - 1, 0, 1_000_000)
+
+
+async def test_an_agent_that_is_asked_anew_all_the_time_is_told_of_once(desk, admin):
+    alerts = "SELECT kind, severity, seen, message FROM runtime_alerts"
+    runs = [desk.run() for _ in range(5)]
+    for run in runs:
+        await desk.spend(run, "0.10")
+        assert await admin.fetch(alerts) == []
+        await desk.spend(run, "0.10", ask=1)
+    await desk.spend(runs[-1], "0.10", ask=2)
+    (alert,) = await admin.fetch(alerts)
+    assert tuple(alert)[:3] == ("retry_cost", "warning", 2)
+    assert "6 of the 11 answers" in alert["message"]
+    assert "0.5 USD" in alert["message"]
+
+
+def test_now_and_then_is_not_many():
+    assert not any(retries.are_many(anew, answers) for anew, answers in [(1, 1), (4, 5), (5, 16), (33, 100)])
+    assert all(retries.are_many(anew, answers) for anew, answers in [(5, 5), (5, 15), (34, 100)])
+
+
+async def test_who_ends_a_run_locks_its_notification_before_its_budgets(desk, admin, urls):
+    """As a stop does, which holds the notifications of a task when it comes to the budgets."""
+    await desk.budget("0.50", estimate=Decimal("0.05"))
+    run = desk.run()
+    await desk.reserve(run)
+    await admin.execute(TOLD, desk.account_id, run.id, AGENT)
+    stopping = await asyncpg.connect(db.plain(urls[0]))
+    try:
+        async with stopping.transaction():
+            await stopping.execute("SELECT 1 FROM notifications WHERE id = $1 FOR UPDATE", run.id)
+            releasing = asyncio.create_task(desk.release(run))
+
+            async def is_waiting() -> bool:
+                return bool(await admin.fetchval(LOCKED))
+
+            await make.until(is_waiting)
+            await stopping.execute("SELECT 1 FROM budgets FOR UPDATE NOWAIT")
+        await releasing
+    finally:
+        await stopping.close()
+    assert await standing(admin) == (0, 0)

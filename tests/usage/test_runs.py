@@ -18,6 +18,8 @@ from tests.usage.desk import standing
 BUDGETS = "/api/v1/budgets"
 # Agents whom every new card of theirs wakes.
 AGENTS = ("engineer", "engineer-2", "writer", "reviewer")
+WAITS = """SELECT n.task_id FROM notifications n JOIN budget_reservations r ON r.run_id = n.id
+    WHERE n.state = 'queued' AND r.waits_since IS NOT NULL ORDER BY n.id LIMIT 1"""
 LEFT = "SELECT count(*) FROM notifications WHERE type = 'assignment' AND recipient_kind = 'agent' AND state = $1"
 
 
@@ -78,6 +80,9 @@ async def test_twenty_runs_at_once_stop_at_the_cap_and_go_on_when_it_is_raised(b
         view = await shown(board, made)
         assert (view["spent"], view["state"], view["percent"]) == ("0.500000", "exhausted", 100)
         assert len(gateway.asked) == 10
+        why = (await board.person.get(f"/api/v1/tasks/{await admin.fetchval(WAITS)}/why")).json()
+        assert (why["waits_for"], why["details"]["budgets"][0]["id"]) == ("budget_exhausted", made["id"])
+        assert (why["until"], why["also"][0]["waits_for"]) == (view["resets_at"], "assignee_to_start")
         titles = [row["title"] for row in await told(admin)]
         assert titles == [
             "The budget of the account, 0.5 USD a day, has passed 80 %",
@@ -217,3 +222,20 @@ async def test_runs_go_on_by_themselves_when_the_next_period_begins(urls, gatewa
             await admin.execute("SELECT pg_notify($1, '*')", WORK)
             await are(admin, "delivered", delivered)
         assert (await shown(board, made))["spent"] == "0.300000"
+
+
+async def test_a_run_that_waits_for_room_holds_nothing_more_once_its_task_is_archived(board, gateway, admin):
+    await budget(board, unit="runs", amount="0")
+    task = await board.task(title="T", assignee_slugs=["engineer"])
+    is_open = gateways.finds(admin, "closed_at IS NULL AND waits_since IS NOT NULL", table="budget_reservations")
+    async with gateways.working(board.settings):
+        await make.until(is_open)
+        moved = await board.person.post(f"/api/v1/tasks/{task['id']}/status", json={"status": "archived"})
+        assert moved.status_code == 200, moved.text
+
+        async def is_closed() -> bool:
+            await gateways.hurry(admin)
+            return not await is_open()
+
+        await make.until(is_closed)
+    assert gateway.asked == []

@@ -6,6 +6,7 @@ from typing import assert_never
 from app.agentapi.rules import finishing, starting
 from app.agentapi.rules.crew import Crew
 from app.agentapi.rules.parts import quarantined
+from app.agentapi.rules.reaching import with_reach
 from app.agentapi.types import Facts, Obstacle, Why
 from app.tasks.rules.graph import CLOSED
 from app.tasks.types import TaskStatus
@@ -13,7 +14,8 @@ from app.tasks.types import TaskStatus
 
 def why(facts: Facts) -> Why:
     """The obstacles in the order in which they fall."""
-    first, *also = _obstacles(Crew(facts))
+    crew = Crew(facts)
+    first, *also = with_reach(crew, _obstacles(crew))
     return Why(first=first, also=tuple(also))
 
 

@@ -78,9 +78,9 @@ class Crew:
 
     def told(self, those: Sequence[AgentFacts]) -> list[dict[str, Any]]:
         """What became of the last notification that each of them got about the task."""
-        return [_telling(one, self._news(one.id)) for one in those]
+        return [_telling(one, self.news(one.id)) for one in those]
 
-    def _news(self, agent_id: UUID) -> Told | None:
+    def news(self, agent_id: UUID) -> Told | None:
         return next((one for one in self.facts.told if one.agent_id == agent_id), None)
 
 

@@ -2,6 +2,7 @@
 
 from app.tasks.queries.evidence import CRITERIA_FIELDS
 from app.tasks.queries.handoffs import BRIEFED_FIELDS
+from app.usage.queries import REASON_FIELDS
 
 CREW = """
 SELECT a.id, a.slug, a.name, a.role, a.flags::text AS flags, a.reach AS kind, coalesce(x.is_assigned, false) AS is_assigned,
@@ -30,8 +31,8 @@ WHERE account_id = $1 AND task_id = $2 ORDER BY position DESC LIMIT $3
 """
 MESSAGE = "SELECT id, author_kind, author_name, content, created_at FROM messages WHERE account_id = $1 AND id = $2"
 
-_SHOWN = """SELECT n.id, n.type, n.state, n.reason, n.recipient_id AS agent_id, a.slug AS agent_slug, n.task_id, t.title AS task_title,
-    n.title, n.attempts, n.merged, n.depth, n.cause_id, n.command_id, n.created_at, n.taken_at, n.ended_at,
+_SHOWN = f"""SELECT n.id, n.type, n.state, {REASON_FIELDS} AS reason, n.recipient_id AS agent_id, a.slug AS agent_slug, n.task_id,
+    t.title AS task_title, n.title, n.attempts, n.merged, n.depth, n.cause_id, n.command_id, n.created_at, n.taken_at, n.ended_at,
     k.state AS command_status, k.last_error_class, k.last_error_message AS last_error,
     CASE WHEN n.state = 'queued' AND k.state IN ('queued', 'retry_scheduled') THEN k.run_at END AS next_at,
     r.calls_outside, r.input_tokens, r.output_tokens, r.cost_usd,
@@ -109,12 +110,12 @@ JOIN agents a ON a.account_id = n.account_id AND a.id = n.recipient_id
 LEFT JOIN deliveries d ON d.account_id = n.account_id AND d.notification_id = n.id
 WHERE n.account_id = $1 AND n.id = $2
 """
-# What an operator moves: the command before its notification, which is the order in which a worker takes them.
+# What an operator moves, held so that it does not come to its end meanwhile.
 STEERED = """
 SELECT n.id, n.state, n.attempts, k.id AS command_id, k.state AS command_state, k.spent, l.id AS letter_id
 FROM notifications n LEFT JOIN runtime_commands k ON k.account_id = $1 AND k.id = n.command_id
 LEFT JOIN runtime_dead_letters l ON l.account_id = $1 AND l.command_id = n.command_id
-WHERE n.account_id = $1 AND n.id = $2 AND n.recipient_kind = 'agent'
+WHERE n.account_id = $1 AND n.id = $2 AND n.recipient_kind = 'agent' FOR UPDATE OF n
 """
 GIVEN_UP_LETTERS = """
 SELECT l.id FROM agents a CROSS JOIN unnest(ARRAY['dead', 'expired']) AS s (state)

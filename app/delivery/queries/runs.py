@@ -52,13 +52,6 @@ TAKE = Write(
         WHERE account_id = $1 AND id = $2 AND state = 'queued' RETURNING 1
     )""",
 )
-# Why it waits, for those who look; nothing was taken yet.
-HOLD_UP = Write(
-    "notification_held_up",
-    """notification_held_up AS (
-        UPDATE notifications SET reason = $3 WHERE account_id = $1 AND id = $2 AND state = 'queued' RETURNING 1
-    )""",
-)
 # What an attempt does counts only as long as it runs: one that was taken for dead does nothing any more.
 STILL_RUNS = Write(
     "still_runs",

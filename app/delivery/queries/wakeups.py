@@ -13,12 +13,12 @@ _OPEN = "('assigned', 'in_progress', 'review', 'blocked')"
 # Those whose time has come, or is not known yet, longest overdue first; `has_work` where there may be something on their tasks.
 DUE = f"""
 SELECT a.id, a.slug, a.name, a.role, a.flags::text AS flags, a.wake_minutes, a.updated_at, w.wake_at,
-    c.settings::text AS settings, callboard_now() AS now,
+    c.slug AS account_slug, c.settings::text AS settings, callboard_now() AS now,
     EXISTS (SELECT FROM task_assignees x JOIN tasks o ON o.account_id = x.account_id AND o.id = x.task_id
             WHERE x.account_id = $1 AND x.agent_id = a.id AND x.removed_at IS NULL AND NOT x.is_closed
               AND o.quarantined_at IS NULL AND {_FREE.format(agent="a.id")}) AS has_work
 FROM {_AGENTS} AND (w.wake_at IS NULL OR w.wake_at <= callboard_now())
-ORDER BY w.wake_at NULLS LAST, a.id LIMIT $2
+ORDER BY w.wake_at NULLS LAST, a.slug LIMIT $2
 """
 # What reviewers and the orchestrator look after.
 OFFICE = """
@@ -44,10 +44,11 @@ PLAN = Write(
         RETURNING 1
     )""",
 )
-# Locked, so that two looks at one agent do not wake it twice.
+# Held before anything is read of the agent, so that two looks at one do not wake it twice.
+LOCK_AGENT = "SELECT id FROM agents WHERE account_id = $1 AND id = $2 FOR NO KEY UPDATE"
 AGENT = """
 SELECT a.id, a.slug, a.name, a.role, a.flags::text AS flags, a.reach, a.retired_at, a.wake_minutes, a.updated_at, w.wake_at,
-    c.settings::text AS settings, callboard_now() AS now, s.id AS session_id, w.woken_at, w.looked_at,
+    c.settings::text AS settings, callboard_now() AS now, s.id AS session_id, w.woken_at,
     coalesce(w.pauses, 0) AS pauses, coalesce(w.shown, '{}')::text AS shown,
     EXISTS (SELECT FROM notifications n WHERE n.account_id = $1 AND n.recipient_id = a.id AND n.state = 'queued'
             AND n.type = 'wakeup') AS is_queued
@@ -55,7 +56,6 @@ FROM agents a JOIN accounts c ON c.id = a.account_id
 LEFT JOIN agent_wakeups w ON w.account_id = a.account_id AND w.agent_id = a.id
 LEFT JOIN agent_sessions s ON s.account_id = a.account_id AND s.agent_id = a.id AND s.kind = 'system' AND s.closed_at IS NULL
 WHERE a.account_id = $1 AND a.id = $2
-FOR NO KEY UPDATE OF a
 """
 # Open tasks that concern the agent `$2`: its own, those in review if it reviews (`$3`), all if it leads (`$4`), at most `$5` of
 # each; without those that an unfinished delivery to it is about. `person_said` is where a person spoke last among the newest
@@ -95,9 +95,9 @@ WHERE NOT EXISTS (SELECT FROM notifications n WHERE n.account_id = $1 AND n.task
 LOOKED = Write(
     "agent_looked_at",
     """agent_looked_at AS (
-        INSERT INTO agent_wakeups AS w (account_id, agent_id, looked_at, outcome, woken_at, pauses, shown)
-        VALUES ($1, $2, callboard_now(), $3, CASE WHEN $4 THEN callboard_now() END, $5, $6::text::jsonb)
-        ON CONFLICT (account_id, agent_id) DO UPDATE SET looked_at = excluded.looked_at, outcome = excluded.outcome,
+        INSERT INTO agent_wakeups AS w (account_id, agent_id, outcome, woken_at, pauses, shown)
+        VALUES ($1, $2, $3, CASE WHEN $4 THEN callboard_now() END, $5, $6::text::jsonb)
+        ON CONFLICT (account_id, agent_id) DO UPDATE SET outcome = excluded.outcome,
             woken_at = coalesce(excluded.woken_at, w.woken_at), pauses = excluded.pauses, shown = excluded.shown
         RETURNING 1
     )""",

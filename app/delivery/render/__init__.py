@@ -138,6 +138,12 @@ def files_of(directory: Path) -> dict[str, Path]:
     return {name.value: path for name in TemplateName if (path := directory / f"{name}{SUFFIX}").is_file()}
 
 
+def strange_in(directory: Path) -> list[str]:
+    """What looks like a template and replaces none, such as one with a misspelt name."""
+    known = {path.name for path in files_of(directory).values()}
+    return sorted(path.name for path in directory.iterdir() if path.name.endswith(SUFFIX) and path.name not in known)
+
+
 def of_account(contents: tuple[tuple[str, str], ...], directory: Path | None) -> Templates:
     """The templates of an account, each by its name; those that it has not are the installation's."""
     return _of_account(contents, directory) if contents else of_fork(directory)

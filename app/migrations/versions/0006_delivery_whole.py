@@ -292,7 +292,6 @@ def upgrade() -> None:
         sa.Column("command_id", sa.Uuid(), nullable=False),
         sa.Column("amount", sa.Numeric(precision=18, scale=6), nullable=False),
         sa.Column("spent", sa.Numeric(precision=18, scale=6), server_default="0", nullable=False),
-        sa.Column("reserved_at", sa.DateTime(timezone=True), server_default=sa.text("callboard_now()"), nullable=False),
         sa.Column("waits_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
@@ -344,12 +343,9 @@ def upgrade() -> None:
         sa.Column("account_id", sa.Uuid(), nullable=False),
         sa.Column("agent_id", sa.Uuid(), nullable=False),
         sa.Column("wake_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("looked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("woken_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("pauses", sa.SmallInteger(), server_default="0", nullable=False),
-        sa.Column(
-            "shown", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
-        ),
+        sa.Column("shown", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False),
         sa.Column("outcome", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(["account_id", "agent_id"], ["agents.account_id", "agents.id"], name="agent_wakeups_agent_fkey"),
         sa.PrimaryKeyConstraint("account_id", "agent_id"),
@@ -582,9 +578,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("state = 'queued'"),
     )
     op.drop_index("notifications_recipient_idx", table_name="notifications")
-    op.drop_index(
-        "notifications_people_idx", table_name="notifications", postgresql_where=sa.text("recipient_kind = 'person'")
-    )
+    op.drop_index("notifications_people_idx", table_name="notifications", postgresql_where=sa.text("recipient_kind = 'person'"))
     op.drop_index(
         "notifications_pending_idx",
         table_name="notifications",

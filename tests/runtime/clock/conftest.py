@@ -9,6 +9,7 @@ import pytest
 
 from app.kernel import clock, db
 from tests import make
+from tests.conftest import STRATEGY
 from tests.runtime.clock import worlds
 
 START = datetime(2031, 1, 6, 8, 0, tzinfo=UTC)
@@ -39,7 +40,7 @@ async def make_simulated(cluster, template) -> AsyncIterator[Callable[[], Awaita
 
     async def made() -> Urls:
         names.append(f"s_{uuid4().hex[:12]}")
-        await make.execute(admin, f"CREATE DATABASE {names[-1]} TEMPLATE {template}")
+        await make.execute(admin, f"CREATE DATABASE {names[-1]} TEMPLATE {template} STRATEGY {STRATEGY}")
         return await simulate((make.url_of(admin, database=names[-1]), make.url_of(service, database=names[-1])))
 
     yield made

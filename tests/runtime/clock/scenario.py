@@ -42,7 +42,7 @@ class Play:
         self.steps += (await self.world.advance(seconds))["steps"]
 
     async def _schedules(self) -> None:
-        often: dict[str, Any] = {"name": "often", "interval_seconds": 15 * MINUTE}
+        often: dict[str, Any] = {"name": "often", "interval_seconds": HOUR}
         daily = {"name": "daily", "cron": "30 9 * * 1-5", "timezone": "Europe/Berlin", "misfire": "run_once"}
         late = {"name": "late", "cron": "0 * * * *", "misfire": "catch_up", "catch_up_most": 4}
         for asked in (often, daily, late):

@@ -12,7 +12,7 @@ from tests.runtime.clock import scenario, worlds
 from tests.runtime.clock.scenario import Play
 
 # All acts are over by then; afterwards the schedules alone go on.
-AGAIN_DAYS, ALL_DAYS = 6, 14
+AGAIN_DAYS, ALL_DAYS = 5, 14
 WANTED = (
     "board:task:status_changed",
     "board:agent:online",
@@ -52,5 +52,5 @@ async def test_the_same_days_go_the_same_way_twice_and_a_fortnight_takes_seconds
     assert again == everything[: len(again)], difference[:5_000]
     seen = Counter(everything)
     assert [kind for kind in WANTED if not seen[kind]] == []
-    # One each quarter of an hour, but for those that the sleep took away.
-    assert seen["runtime:schedule:fired"] > ALL_DAYS * 90
+    # Two each hour, but for those that the sleep took away.
+    assert seen["runtime:schedule:fired"] > ALL_DAYS * 45

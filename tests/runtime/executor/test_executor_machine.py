@@ -239,7 +239,7 @@ async def test_the_ledger_and_the_model_never_disagree(desk, a_worker):
             super().__init__(real)
 
     run = settings(
-        max_examples=40,
+        max_examples=24,
         stateful_step_count=40,
         derandomize=True,
         deadline=None,

@@ -107,6 +107,19 @@ async def test_a_handler_that_cancels_itself_has_failed(admin, database, account
     await make.until(state(admin, state="dead_lettered", error="internal"))
 
 
+async def test_an_attempt_that_lost_a_race_but_holds_its_command_is_tried_again(admin, database, account, at_work):
+    async def beaten(attempt):
+        if attempt.claim.attempt == 1:
+            raise Fenced("guarded wrote 0 rows, not 1")
+
+    worker, _, _ = at_work({"test.noop": beaten}, base=0, timeout=60)
+    await make.enqueued(database, account, make.order())
+    await make.until(state(admin, state="succeeded", attempt=2))
+    rows = await admin.fetch("SELECT outcome, error_class FROM runtime_command_attempts ORDER BY attempt")
+    assert [tuple(row) for row in rows] == [("failed", "transient"), ("succeeded", None)]
+    assert worker.fenced == 0
+
+
 async def test_a_stubborn_handler_is_left_behind_and_its_slot_is_free(admin, database, account, urls):
     release, done, stop = asyncio.Event(), asyncio.Event(), asyncio.Event()
     writes: list[Fenced] = []
