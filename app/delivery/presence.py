@@ -11,6 +11,7 @@ from app.agents.types import GatewayChanged, PresenceState
 from app.delivery.queries import presence as queries
 from app.events import service as events
 from app.kernel.transaction import Transaction
+from app.runtime import hurrying
 from app.runtime.handlers import PASSING, Attempt
 from app.runtime.rules.settings import GATEWAY_INTERVAL
 
@@ -76,4 +77,16 @@ async def _tell_of_change(tx: Transaction, row: Any, *, error: str | None = None
     payload = {"name": row["name"], "error": error}
     entity = ("executor_profile", row["id"])
     event_id = events.record(tx, f"delivery:gateway:{state}", entity=entity, sequence=row["version"], actor=None, payload=payload)
+    if state is PresenceState.ONLINE:
+        await _go_on(tx, row["id"])
     await tx.tell(GatewayChanged(profile_id=row["id"], name=row["name"], state=state, event_id=event_id))
+
+
+async def _go_on(tx: Transaction, profile_id: UUID) -> None:
+    """What waits for a gateway that is back waits no longer; its limits still bound how much goes out at once."""
+    waiting = await tx.rows(queries.PUT_OFF, tx.account_id, profile_id)
+    if waiting:
+        # Several may be back in one transaction, and a write happens once in a statement.
+        await tx.flush()
+        hurrying.hurry(tx, [row["id"] for row in waiting])
+        await tx.flush()

@@ -49,4 +49,10 @@ SELECT x.id, x.name, x.adapter, x.url, x.settings::text AS settings, g.state, g.
 FROM executor_profiles x LEFT JOIN gateway_presence g ON g.account_id = $1 AND g.profile_id = x.id
 WHERE x.account_id = $1 AND x.name > $2 AND {_USED} ORDER BY x.name LIMIT $3
 """
+# What was put off while the gateway of the profile `$2` was away.
+PUT_OFF = """
+SELECT k.id FROM agents a JOIN notifications n ON n.account_id = $1 AND n.recipient_id = a.id AND n.state = 'queued'
+JOIN runtime_commands k ON k.account_id = $1 AND k.id = n.command_id AND k.state = 'retry_scheduled'
+WHERE a.account_id = $1 AND a.profile_id = $2 ORDER BY k.id
+"""
 BREAKERS = "SELECT dependency, state FROM runtime_breakers WHERE account_id = $1 AND dependency = ANY($2)"
