@@ -54,8 +54,11 @@ class Thinking:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 _, _, rest = head.lower().partition(b"content-length:")
-                await reader.readexactly(int(rest.split(b"\r\n", 1)[0]))
-                await self._think()
+                length = int(rest.split(b"\r\n", 1)[0] or 0)
+                await reader.readexactly(length)
+                # A look whether it is there brings no body.
+                if length:
+                    await self._think()
                 writer.write(delivery.REPLY)
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()

@@ -56,7 +56,8 @@ class Gateway:
                 head = await reader.readuntil(b"\r\n\r\n")
                 at = time.perf_counter()
                 _, _, rest = head.lower().partition(b"content-length:")
-                body = await reader.readexactly(int(rest.split(b"\r\n", 1)[0]))
+                # A look whether it is there brings no body.
+                body = await reader.readexactly(int(rest.split(b"\r\n", 1)[0] or 0))
                 self._note(head, body, at)
                 if b"backlog-" in body:
                     self.behind += 1
