@@ -219,7 +219,11 @@ class Storm:
         locks = await admin.fetchval(facts.ADVISORY)
         await admin.close()
         self.table["errors in logs"], secrets = logged(self.logs)
-        deadlocks = (self._directory / "postgres.log").read_text(errors="replace").count("ERROR:  deadlock detected")
+        log = (self._directory / "postgres.log").read_text(errors="replace")
+        deadlocks = log.count("ERROR:  deadlock detected")
+        # Who waited for whom, and at which statements.
+        for said in log.split("ERROR:  deadlock detected")[1:]:
+            print(said[:6000])
         found = {"advisory locks left": locks, "secrets in logs": secrets, "deadlocks": deadlocks}
         return {name: count for name, count in found.items() if count}
 
