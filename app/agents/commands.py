@@ -1,17 +1,11 @@
 """Durable work of the agents' room: noticing who fell silent."""
 
-import msgspec
-
 from app.agents import gateways, liveness
 from app.agents.types import AgentChanged
 from app.kernel.transaction import Subscribers
 from app.runtime.handlers import Attempt
 from app.runtime.taxonomy import command
-from app.runtime.types import Idempotency, Queue
-
-
-class Nothing(msgspec.Struct, frozen=True):
-    pass
+from app.runtime.types import Idempotency, Nothing, Queue
 
 
 @command(

@@ -17,16 +17,12 @@ from app.kernel.outside import origin_of
 from app.runtime.handlers import Attempt
 from app.runtime.rules.settings import GATEWAY_INTERVAL
 from app.runtime.taxonomy import command
-from app.runtime.types import Idempotency, Queue
+from app.runtime.types import Idempotency, Nothing, Queue
 
 PROBE_SECONDS = 5.0
 AT_ONCE = 8
 # A tick that comes a little early still looks.
 SLACK_SECONDS = 1
-
-
-class Nothing(msgspec.Struct, frozen=True):
-    pass
 
 
 @command(

@@ -16,7 +16,6 @@ from app.delivery.schemas import (
     DeliveryPage,
     DeliveryView,
     Explain,
-    FactsView,
     PromptView,
     RawView,
 )
@@ -135,9 +134,8 @@ async def explain(tx: Transaction, asked: Explain) -> DecisionView:
 
 def _decided(facts: DeliveryFacts) -> DecisionView:
     decision = should_deliver(facts)
-    shown = FactsView(**{name: getattr(facts, name) for name in FactsView.__struct_fields__})
     return DecisionView(
-        deliver=isinstance(decision, Deliver), reason=decision.reason, words=explained(decision.reason), facts=shown
+        deliver=isinstance(decision, Deliver), reason=decision.reason, words=explained(decision.reason), facts=facts
     )
 
 

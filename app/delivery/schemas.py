@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta
 
-from app.delivery.types import AuthorKind, DeliveryReason
+from app.delivery.types import AuthorKind, DeliveryFacts, DeliveryReason
 from app.kernel.wire import Body, View
 from app.notifications.types import NotificationState, NotificationType
 from app.tasks.types import TaskStatus
@@ -135,30 +135,13 @@ class AddressableView(View):
     is_assigned: bool
 
 
-class FactsView(View):
-    """What the policy table is asked."""
-
-    type: NotificationType
-    recipient_is_orchestrator: bool
-    recipient_is_assigned: bool
-    recipient_is_reviewer: bool
-    author_kind: AuthorKind | None
-    author_is_orchestrator: bool
-    author_is_recipient: bool
-    author_can_mention: bool
-    caused_by_type: NotificationType | None
-    task_status: TaskStatus | None
-    status_from: TaskStatus | None
-    depth: int
-    is_coordination: bool
-    is_quarantined: bool
-
-
 class DecisionView(View):
+    """What the policy table says, and the facts that it was asked with."""
+
     deliver: bool
     reason: DeliveryReason
     words: str
-    facts: FactsView
+    facts: DeliveryFacts
 
 
 class ContextView(View):

@@ -33,7 +33,7 @@ from app.runtime.handlers import Attempt
 from app.runtime.rules.settings import SWITCH_AGENTS
 from app.runtime.service import Order
 from app.runtime.taxonomy import command
-from app.runtime.types import Idempotency, Queue
+from app.runtime.types import Idempotency, Nothing, Queue
 from app.tasks.types import Happening, TaskAssigned, TaskCreated, TaskMoved
 
 WAKEUP = "agent.wakeup"
@@ -41,10 +41,6 @@ WAKEUP = "agent.wakeup"
 MOST_AT_ONCE = 100
 # What is to be looked at sooner than this anyway is left.
 LONGEST_IDLE = 960.0
-
-
-class Nothing(msgspec.Struct, frozen=True):
-    pass
 
 
 class Waking(msgspec.Struct, frozen=True):

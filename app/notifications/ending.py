@@ -14,7 +14,7 @@ from app.runtime.rules.schedules import Timing
 from app.runtime.rules.settings import SETTINGS, meant
 from app.runtime.standing import Standing
 from app.runtime.taxonomy import command
-from app.runtime.types import Idempotency, Queue
+from app.runtime.types import Idempotency, Nothing, Queue
 
 EXPIRE = "notifications.expire"
 # It comes when the oldest that waits is overdue, and no sooner than a day from now could one be that comes meanwhile.
@@ -28,10 +28,6 @@ STANDING = Standing(
 MOST = 500
 KEPT = "retention.notifications.days"
 TASK_ARCHIVED, AGENT_RETIRED, EXPIRED = "task_archived", "agent_retired", "expired"
-
-
-class Nothing(msgspec.Struct, frozen=True):
-    pass
 
 
 def of_task(tx: Transaction, task_id: UUID) -> None:

@@ -15,7 +15,7 @@ from app.runtime.rules.settings import SETTINGS, meant
 from app.runtime.service import Order, enqueue
 from app.runtime.standing import Standing
 from app.runtime.taxonomy import command
-from app.runtime.types import Idempotency, Queue
+from app.runtime.types import Idempotency, Nothing, Queue
 
 RETENTION = "runtime.retention"
 STANDING = Standing(name="retention", command_type=RETENTION, times=Timing(cron="0 3 * * *", jitter_seconds=3600))
@@ -26,10 +26,6 @@ LONGEST_RUN_SECONDS = 20.0
 
 Step = Callable[[Transaction, int], Awaitable[int]]
 _of_rooms: dict[str, Step] = {}
-
-
-class Nothing(msgspec.Struct, frozen=True):
-    pass
 
 
 def add(name: str, step: Step) -> None:

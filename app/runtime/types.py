@@ -7,6 +7,8 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from app.kernel.types import Principal
 
 
@@ -38,6 +40,10 @@ class Idempotency(StrEnum):
     ENTITY = "entity"
     TICK = "tick"
     CAUSE = "cause"
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """The payload of a command that needs none."""
 
 
 class HeldBy(StrEnum):

@@ -8,12 +8,8 @@ import msgspec
 
 from app.runtime.handlers import Attempt
 from app.runtime.taxonomy import command
-from app.runtime.types import Idempotency, Queue
+from app.runtime.types import Idempotency, Nothing, Queue
 from app.usage import budgets, keeping, service, telling
-
-
-class Nothing(msgspec.Struct, frozen=True):
-    pass
 
 
 class Resuming(msgspec.Struct, frozen=True):
