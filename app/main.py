@@ -34,7 +34,10 @@ from app.autonomy import api as autonomy_api
 from app.autonomy import commands as autonomy
 from app.autonomy import targets
 from app.autonomy.schemas import ApprovalView
+from app.bootstrap import commands as bootstrap_commands
 from app.bootstrap import service as bootstrap
+from app.bootstrap import tools as bootstrap_tools
+from app.bootstrap.outside import Outside
 from app.bootstrap.types import Report
 from app.delivery import api as delivery_api
 from app.delivery import commands as delivery
@@ -110,6 +113,7 @@ VERBS = (
     *agents_tools.VERBS,
     *memory_tools.VERBS,
     *agent_tools.VERBS,
+    *bootstrap_tools.VERBS,
 )
 SUBSCRIBERS: Subscribers = together(
     agents.SUBSCRIPTIONS,
@@ -118,6 +122,7 @@ SUBSCRIBERS: Subscribers = together(
     forgetting.SUBSCRIPTIONS,
     waking.SUBSCRIPTIONS,
     autonomy.SUBSCRIPTIONS,
+    bootstrap_commands.SUBSCRIPTIONS,
 )
 ROOMS = (
     tasks_api,
@@ -160,6 +165,7 @@ async def opened(settings: Settings, *, size: int | None = None) -> AsyncIterato
         listening = asyncio.create_task(wakes.run())
         try:
             async with steered(database), counted(database):
+                database.outside = Outside(settings)
                 yield database
         finally:
             await wakes.drain()

@@ -72,7 +72,10 @@ class Token(SQLModel, table=True):
 
 
 class Repository(SQLModel, table=True):
-    """Facts about a repository that prompts and version control use; an absent fact is never guessed."""
+    """Facts about a repository that prompts and version control use; an absent fact is never guessed.
+
+    `is_from_environment`: its address is the one of the environment, which is told what to mend there.
+    """
 
     __tablename__ = "repositories"
     __table_args__ = (
@@ -87,6 +90,13 @@ class Repository(SQLModel, table=True):
     base_branch: str | None = None
     branch_prefix: str | None = None
     writable_dir: str | None = None
+    clone_depth: int | None = None
+    branch_pattern: str | None = None
+    protected_branches: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'")))
+    branch_per_task: bool = Field(default=True, sa_column_kwargs={"server_default": "true"})
+    keep_worktrees: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
+    is_from_environment: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     is_primary: bool = True
+    version: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     created_at: datetime = Field(sa_column=at_column())
     updated_at: datetime = Field(sa_column=at_column())

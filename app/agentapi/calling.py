@@ -1,5 +1,6 @@
 """Calling a verb: the one way in for HTTP, MCP and function calls."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -13,7 +14,9 @@ from app.kernel.transaction import Transaction
 from app.kernel.types import Origin, Principal
 from app.kernel.wire import Body, View, decode
 from app.policies import service as policies
-from app.policies.verbs import Verb
+from app.policies.verbs import Errand, Ran, Verb
+
+Admitted = Callable[[Transaction], Awaitable[Principal]]
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,10 +45,22 @@ async def call(database: Database, verb: Verb, asked: Asked) -> tuple[Stored, bo
         policies.admit(tx, asked.principal, verb.action)
         return await sessions.continued(tx, asked.principal, asked.session_key)
 
+    given = body if verb.errand is None else await _ran(database, verb.errand, ask, body, admitted)
+
     async def act(tx: Transaction) -> View | None:
-        return await verb.act(tx, await admitted(tx), body)
+        return await verb.act(tx, await admitted(tx), given)
 
     return await once.perform(database, ask, act, status=verb.status, admit=admitted)
+
+
+async def _ran(database: Database, errand: Errand, ask: once.Ask, body: Body, admitted: Admitted) -> Ran:
+    """Go out for a verb; one whose answer is stored already is not done again."""
+    async with database.transaction(ask.principal.account_id, origin=ask.origin) as tx:
+        principal = await admitted(tx)
+        if await once.is_known(tx, ask):
+            return Ran(body, None, None)
+        prepared = await errand.prepare(tx, principal, body)
+    return Ran(body, prepared, await errand.run(prepared, database.outside))
 
 
 def fenced(body: Body, header: str | None) -> Body:

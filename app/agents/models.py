@@ -8,7 +8,7 @@ from sqlalchemy import Column, Index, SmallInteger, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
-from app.agents.types import Adapter, PresenceState, Reach, SessionKind
+from app.agents.types import Adapter, Layer, LayerScope, PresenceState, Reach, SessionKind
 from app.kernel.columns import at_column, check, enum_column, json_column, tenant_key
 
 
@@ -48,6 +48,7 @@ class Agent(SQLModel, table=True):
     role: str
     description: str = ""
     soul: str = ""
+    identity_folder: str | None = None
     flags: dict[str, Any] = Field(sa_column=json_column())
     reach: Reach = Field(sa_column=enum_column(Reach, name="agents_reach_check"))
     profile_id: UUID | None = None
@@ -157,8 +158,13 @@ class GatewayPresence(SQLModel, table=True):
 
 
 class Skill(SQLModel, table=True):
+    """Text that agents are taught with; one that `requires_approval` teaches nobody until this version of it is approved."""
+
     __tablename__ = "skills"
-    __table_args__ = (UniqueConstraint("account_id", "slug", name="skills_slug_key"),)
+    __table_args__ = (
+        UniqueConstraint("account_id", "slug", name="skills_slug_key"),
+        check("octet_length(content) <= 524288", name="skills_content_check"),
+    )
 
     account_id: UUID = Field(primary_key=True, foreign_key="accounts.id")
     id: UUID = Field(primary_key=True)
@@ -167,6 +173,11 @@ class Skill(SQLModel, table=True):
     description: str = ""
     content: str = ""
     is_enabled: bool = True
+    requires_approval: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
+    approved_version: int | None = None
+    approved_by_id: UUID | None = None
+    edited_by_id: UUID | None = None
+    version: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     created_at: datetime = Field(sa_column=at_column())
     updated_at: datetime = Field(sa_column=at_column())
 
@@ -182,3 +193,52 @@ class AgentSkill(SQLModel, table=True):
     account_id: UUID = Field(primary_key=True)
     agent_id: UUID = Field(primary_key=True)
     skill_id: UUID = Field(primary_key=True)
+
+
+class IdentityLayer(SQLModel, table=True):
+    """One layer of who agents are: of one agent, of all that name a folder, or of all; an agent's own soul is in its row."""
+
+    __tablename__ = "identity_layers"
+    __table_args__ = (
+        UniqueConstraint("account_id", "scope", "name", "layer", name="identity_layers_place_key"),
+        check("(scope = 'shared') = (name = '')", name="identity_layers_name_check"),
+        check("NOT (scope = 'agent' AND layer = 'soul')", name="identity_layers_soul_check"),
+        check("octet_length(content) <= 1048576", name="identity_layers_content_check"),
+    )
+
+    account_id: UUID = Field(primary_key=True, foreign_key="accounts.id")
+    id: UUID = Field(primary_key=True)
+    scope: LayerScope = Field(sa_column=enum_column(LayerScope, name="identity_layers_scope_check"))
+    name: str = ""
+    layer: Layer = Field(sa_column=enum_column(Layer, name="identity_layers_layer_check"))
+    content: str
+    version: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    created_at: datetime = Field(sa_column=at_column())
+    updated_at: datetime = Field(sa_column=at_column())
+
+
+class CompiledIdentity(SQLModel, table=True):
+    """What layers came to, kept once for each content; `sha256` is that of the prompt."""
+
+    __tablename__ = "compiled_identities"
+
+    account_id: UUID = Field(primary_key=True, foreign_key="accounts.id")
+    sha256: str = Field(primary_key=True)
+    prompt: str
+    sections: list[Any] = Field(sa_column=json_column(default="[]"))
+    conflicts: list[Any] = Field(sa_column=json_column(default="[]"))
+    sources: list[Any] = Field(sa_column=json_column(default="[]"))
+    warnings: list[Any] = Field(sa_column=json_column(default="[]"))
+    created_at: datetime = Field(sa_column=at_column())
+
+
+class SessionIdentity(SQLModel, table=True):
+    """Which identity an agent's session was last given."""
+
+    __tablename__ = "session_identities"
+    __table_args__ = (tenant_key("session_id", "agent_sessions", name="session_identities_session_fkey"),)
+
+    account_id: UUID = Field(primary_key=True)
+    session_id: UUID = Field(primary_key=True)
+    sha256: str
+    compiled_at: datetime = Field(sa_column=at_column())

@@ -96,3 +96,20 @@ class GatewayChanged(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     state: PresenceState
     event_id: UUID
+
+
+class Layer(StrEnum):
+    """The layers of an identity, in the order of their precedence."""
+
+    SOUL = "soul"
+    AGENT = "agent"
+    IDENTITY = "identity"
+    USER = "user"
+
+
+class LayerScope(StrEnum):
+    """Whose a layer is, in the order in which it is looked for."""
+
+    AGENT = "agent"
+    FOLDER = "folder"
+    SHARED = "shared"

@@ -12,7 +12,7 @@ import msgspec
 from app.accounts import queries as account_queries
 from app.accounts import service as accounts
 from app.agents import gateways, liveness, sessions, waking
-from app.bootstrap import files, queries, rules
+from app.bootstrap import files, furnishing, queries, rules, syncing
 from app.bootstrap.types import Action, Kind, Present, Record, Report, Seeds, Step
 from app.events import service as events
 from app.kernel.db import Database, retried
@@ -112,7 +112,8 @@ async def _add_schedules(tx: Transaction) -> None:
     now = await tx.value(queries.NOW)
     # Whether anybody is to be woken it finds out at its first tick.
     awake = msgspec.structs.replace(waking.STANDING, asleep=None)
-    for schedule in (retention.STANDING, liveness.STANDING, gateways.STANDING, ending.STANDING, usage.STANDING, awake):
+    rooms = (retention.STANDING, liveness.STANDING, gateways.STANDING, ending.STANDING, usage.STANDING)
+    for schedule in (*rooms, syncing.STANDING, furnishing.STANDING, awake):
         standing.add(tx, schedule, now=now)
 
 

@@ -54,6 +54,8 @@ class Database:
         self.wakes = wakes
         self.subscribers = subscribers
         self.controls: Controls = NotStarted()
+        # What services that reach outside are handed, such as git with its settings.
+        self.outside: Any = None
 
     @asynccontextmanager
     async def transaction(self, account_id: UUID, *, origin: Origin) -> AsyncIterator[Transaction]:

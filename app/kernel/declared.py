@@ -26,17 +26,25 @@ def declared(struct: type[msgspec.Struct]) -> Iterator[Setting]:
             name=field.name,
             key=words["title"],
             description=words["description"],
-            default="" if field.default is None else str(field.default),
+            default=_default(field.default),
             values=_values(field.type.type),
             is_secret="secret" in extra,
             is_url="url" in extra,
         )
 
 
-def _values(kind: inspect.Type) -> str:
+def _default(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+def _values(kind: inspect.Type) -> str:  # noqa: PLR0911
     match kind:
         case inspect.IntType(ge=least, le=most):
             return f"a whole number from {least} to {most}"
+        case inspect.BoolType():
+            return "true or false"
         case inspect.LiteralType(values=values):
             return "one of " + ", ".join(map(str, values))
         case inspect.UnionType(types=types):

@@ -50,5 +50,10 @@ async def begin(tx: Transaction, call: Once) -> Stored | None:
     return Stored(held["status"], held["answer"])
 
 
+async def is_answered(tx: Transaction, call: Once) -> bool:
+    """Whether its first call has ended; claims nothing."""
+    return bool(await tx.value(queries.IS_ANSWERED, tx.account_id, call.principal.id, call.verb, call.key))
+
+
 def store(tx: Transaction, call: Once, stored: Stored) -> None:
     tx.write(queries.STORE_ANSWER, tx.account_id, call.principal.id, call.verb, call.key, stored.status, stored.answer, expect=1)

@@ -62,6 +62,14 @@ async def perform(
     return answer
 
 
+async def is_known(tx: Transaction, ask: Ask) -> bool:
+    """Whether this key has an answer already, so that `perform` will not act."""
+    if ask.key is None:
+        return False
+    call = idempotency.once(ask.principal, verb=ask.verb, key=ask.key, asked=ask.raw)
+    return await idempotency.is_answered(tx, call)
+
+
 def answered(view: View | None, status: int | Callable[[View], int]) -> Stored:
     """A success as the caller gets it."""
     return Stored(NO_CONTENT, b"") if view is None else Stored(_status(view, status), _encoder.encode(view))

@@ -19,6 +19,11 @@ WHERE account_id = $1 AND principal_id = $2 AND verb = $3 AND key = $4
 RETURNING request_hash, status, answer
 """
 
+IS_ANSWERED = """
+SELECT status IS NOT NULL FROM idempotency_records
+WHERE account_id = $1 AND principal_id = $2 AND verb = $3 AND key = $4 AND expires_at >= callboard_now()
+"""
+
 STORE_ANSWER = Write(
     "answered",
     """answered AS (

@@ -22,6 +22,7 @@ PREFIX = "CALLBOARD_"
 Postgres = Annotated[str, Meta(pattern=r"^postgres(ql)?(\+\w+)?://", description="a postgresql:// address")]
 Http = Annotated[str, Meta(pattern=r"^https?://[^/\s]", description="an http:// or https:// address")]
 Allowed = Annotated[Origins, Meta(description="`https://host[:port][=VARIABLE], …`")]
+Depth = Annotated[int, Meta(ge=1, le=1_000_000)]
 Programs = Annotated[Commands, Meta(description="`name=[VARIABLE …] /path argument …; …`")]
 
 
@@ -70,6 +71,79 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(title="REPO_BRANCH_PREFIX", description="What the name of a task's branch begins with."),
     ] = "task/"
+    repo_branch_pattern: Annotated[
+        str,
+        Meta(
+            title="REPO_BRANCH_PATTERN",
+            description="How a task's branch is named after that: {id}, {title} and {agent} are filled in.",
+        ),
+    ] = "{id}-{title}"
+    repo_branch_per_task: Annotated[
+        bool,
+        Meta(title="REPO_BRANCH_PER_TASK", description="One branch and worktree for each task; off: one for each agent."),
+    ] = True
+    repo_keep_worktrees: Annotated[
+        bool,
+        Meta(title="REPO_KEEP_WORKTREES", description="The worktree of a closed task stays; off: only its branch does."),
+    ] = False
+    repo_protected_branches: Annotated[
+        str | None,
+        Meta(
+            title="REPO_PROTECTED_BRANCHES",
+            description="Branches beside the base that no agent commits to, with commas; `*` is any text.",
+        ),
+    ] = None
+    repo_clone_depth: Annotated[
+        Depth | None,
+        Meta(title="REPO_CLONE_DEPTH", description="How many commits are cloned; unset: all."),
+    ] = None
+    repo_user: Annotated[
+        str | None,
+        Meta(title="REPO_USER", description="The user's name that REPO_TOKEN goes with; unset: `git`."),
+    ] = None
+    repo_token: Annotated[
+        str | None,
+        Meta(
+            title="REPO_TOKEN",
+            description="The token or password for the origin of REPO_URL, and for no other.",
+            extra={"secret": True},
+        ),
+    ] = None
+    repository_origins: Annotated[
+        Allowed | None,
+        Meta(
+            title="CALLBOARD_REPOSITORY_ORIGINS",
+            description="Where repositories of accounts may be, beside REPO_URL; the variable holds the token for that origin.",
+        ),
+    ] = None
+    worktrees_dir: Annotated[
+        Path | None,
+        Meta(title="CALLBOARD_WORKTREES_DIR", description="The worktrees of tasks; unset: `worktrees` in the data directory."),
+    ] = None
+    workspaces_dir: Annotated[
+        Path | None,
+        Meta(
+            title="CALLBOARD_WORKSPACES_DIR", description="The workspaces of agents; unset: `workspaces` in the data directory."
+        ),
+    ] = None
+    manuals_dir: Annotated[
+        Path,
+        Meta(title="CALLBOARD_MANUALS_DIR", description="AGENTS.md and HEARTBEAT.md, which every workspace gets."),
+    ] = Path("docs/runtime")
+    gateway_config: Annotated[
+        Path | None,
+        Meta(
+            title="CALLBOARD_GATEWAY_CONFIG",
+            description="The configuration that is written for the gateway; unset: `gateway.json` in the data directory.",
+        ),
+    ] = None
+    gateway_data_dir: Annotated[
+        str | None,
+        Meta(
+            title="CALLBOARD_GATEWAY_DATA_DIR",
+            description="The data directory as the gateway and its agents see it; unset: as the board does.",
+        ),
+    ] = None
     openclaw_gateway_url: Annotated[
         Http | None,
         Meta(
@@ -210,20 +284,25 @@ def load(environ: Mapping[str, str], dotenv: Path | None, *, root: Path = ROOT) 
         seeds_dir=root / settings.seeds_dir.expanduser(),
         templates_dir=root / settings.templates_dir.expanduser() if settings.templates_dir else None,
         lint_rules=root / settings.lint_rules.expanduser() if settings.lint_rules else None,
+        worktrees_dir=root / (settings.worktrees_dir or data_dir / "worktrees").expanduser(),
+        workspaces_dir=root / (settings.workspaces_dir or data_dir / "workspaces").expanduser(),
+        manuals_dir=root / settings.manuals_dir.expanduser(),
+        gateway_config=root / (settings.gateway_config or data_dir / "gateway.json").expanduser(),
         writable_repo_dir=_writable_repo_dir(settings, data_dir, root),
     )
 
 
 def _outside(settings: Settings, environment: Mapping[str, str | None]) -> Settings:
     """The settings with what the variables that are named hold."""
-    origins, commands = settings.gateway_origins, settings.executor_commands
+    origins, commands, places = settings.gateway_origins, settings.executor_commands, settings.repository_origins
     # What a command is handed it may show to anybody.
-    secret = BY_KEY.keys() | (origins.variables if origins else set())
+    secret = BY_KEY.keys() | (origins.variables if origins else set()) | (places.variables if places else set())
     if commands and (shown := commands.variables & secret):
         raise SettingsError("CALLBOARD_EXECUTOR_COMMANDS", f"must not hand on {min(shown)}")
     return msgspec.structs.replace(
         settings,
         gateway_origins=origins and origins.filled(environment),
+        repository_origins=places and places.filled(environment),
         executor_commands=commands and commands.filled(environment),
     )
 

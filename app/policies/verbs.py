@@ -11,6 +11,8 @@ from app.kernel.types import Principal
 from app.kernel.wire import Body, View
 from app.policies.types import Action
 
+Prepare = Callable[[Transaction, Principal, Any], Awaitable[Any]]
+Run = Callable[[Any, Any], Awaitable[Any]]
 Act = Callable[[Transaction, Principal, Any], Awaitable[View | None]]
 
 
@@ -24,9 +26,25 @@ class Toolset(StrEnum):
     MEMORY = "memory"
 
 
+class Errand(msgspec.Struct, frozen=True):
+    """What a verb does outside, with no transaction open: `prepare` decides and loads in one, `run` gets that and the outside."""
+
+    prepare: Prepare
+    run: Run
+
+
+class Ran(msgspec.Struct, frozen=True):
+    """What the act of a verb with an errand gets in the place of its body: the body, what was prepared, and what came of it."""
+
+    body: Any
+    prepared: Any
+    found: Any
+
+
 class Verb(msgspec.Struct, frozen=True, kw_only=True):
     """`action` is what the policies are asked; `act` asks them itself, with the facts it loads.
 
+    A verb with an `errand` goes out before its `act`, which gets a `Ran` and decides again, since what is true may have changed.
     A body with a field `fence` may also get it from the header `X-Lease-Fence`; a verb that reads takes no idempotency key.
     """
 
@@ -39,6 +57,7 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
     toolset: Toolset = Toolset.TASKS
     reads: bool = False
+    errand: Errand | None = None
 
     @property
     def tool(self) -> str:

@@ -10,7 +10,7 @@ from sqlmodel import Field, SQLModel
 
 from app.kernel.columns import at_column, check, enum_column, json_column, tenant_key
 from app.kernel.types import ActorKind
-from app.tasks.types import HandoffKind, LeaseKind, TaskStatus, Verdict
+from app.tasks.types import HandoffKind, LeaseKind, ReservationMode, TaskStatus, Verdict, WorktreeState
 
 
 class Task(SQLModel, table=True):
@@ -20,6 +20,7 @@ class Task(SQLModel, table=True):
     __table_args__ = (
         tenant_key("lease_agent_id", "agents", name="tasks_lease_agent_fkey"),
         tenant_key("parent_id", "tasks", name="tasks_parent_fkey"),
+        tenant_key("repository_id", "repositories", name="tasks_repository_fkey"),
         check("priority BETWEEN 1 AND 5", name="tasks_priority_check"),
         check("(status = 'blocked') = (blocked_reason IS NOT NULL)", name="tasks_blocked_reason_check"),
         check("parent_id <> id", name="tasks_parent_check"),
@@ -66,6 +67,7 @@ class Task(SQLModel, table=True):
     message_count: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     quarantined_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
     quarantine_reason: str | None = None
+    repository_id: UUID | None = None
 
 
 class TaskGuard(SQLModel, table=True):
@@ -283,3 +285,80 @@ class TaskText(SQLModel, table=True):
     words: str = Field(sa_column=Column(TSVECTOR, nullable=False))
     is_open: bool
     is_archived: bool
+
+
+class TaskWorktree(SQLModel, table=True):
+    """Where the work on a task is done: its branch and worktree, and what was last seen of them.
+
+    The latest row of a task and repository counts. `base` is the commit that the branch started from; `commits` are the newest.
+    """
+
+    __tablename__ = "task_worktrees"
+    __table_args__ = (
+        tenant_key("task_id", "tasks", name="task_worktrees_task_fkey"),
+        tenant_key("repository_id", "repositories", name="task_worktrees_repository_fkey"),
+        Index(
+            "task_worktrees_live_idx",
+            "account_id",
+            "task_id",
+            "repository_id",
+            unique=True,
+            postgresql_where=text("removed_at IS NULL"),
+        ),
+        Index("task_worktrees_task_idx", "account_id", "task_id", "id"),
+        Index("task_worktrees_repository_idx", "account_id", "repository_id", "id"),
+        {"postgresql_with": {"fillfactor": 70}},
+    )
+
+    account_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    task_id: UUID
+    repository_id: UUID
+    branch: str
+    path: str
+    state: WorktreeState = Field(sa_column=enum_column(WorktreeState, name="task_worktrees_state_check"))
+    base: str | None = None
+    head: str | None = None
+    ahead: int | None = None
+    behind: int | None = None
+    unpushed: int | None = None
+    files: int | None = None
+    insertions: int | None = None
+    deletions: int | None = None
+    changes: int | None = None
+    commits: list[Any] = Field(sa_column=json_column(default="[]"))
+    pushed_head: str | None = None
+    rescued: str | None = None
+    problem: str | None = None
+    observed_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+    created_at: datetime = Field(sa_column=at_column())
+    changed_at: datetime = Field(sa_column=at_column())
+    removed_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+
+
+class FileReservation(SQLModel, table=True):
+    """Files of a repository that a task wants for itself or shares; in force while the lease `fence` lasts, or `until`.
+
+    Without a fence it is a wish that the next claim makes good.
+    """
+
+    __tablename__ = "file_reservations"
+    __table_args__ = (
+        tenant_key("task_id", "tasks", name="file_reservations_task_fkey"),
+        tenant_key("repository_id", "repositories", name="file_reservations_repository_fkey"),
+        UniqueConstraint("account_id", "task_id", "pattern", name="file_reservations_pattern_key"),
+        check("ttl_seconds BETWEEN 30 AND 604800", name="file_reservations_ttl_check"),
+    )
+
+    account_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    task_id: UUID
+    repository_id: UUID | None = None
+    pattern: str
+    mode: ReservationMode = Field(sa_column=enum_column(ReservationMode, name="file_reservations_mode_check"))
+    ttl_seconds: int | None = None
+    fence: int | None = Field(default=None, sa_type=BigInteger)
+    until: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
+    created_by_kind: ActorKind = Field(sa_column=enum_column(ActorKind, name="file_reservations_created_by_kind_check"))
+    created_by_id: UUID | None = None
+    created_at: datetime = Field(sa_column=at_column())

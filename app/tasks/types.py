@@ -49,6 +49,23 @@ class HandoffKind(StrEnum):
     BLOCK = "block"
 
 
+class ReservationMode(StrEnum):
+    """`exclusive` is for one task alone; `shared` keeps only those out who want the same files for themselves."""
+
+    EXCLUSIVE = "exclusive"
+    SHARED = "shared"
+
+
+class WorktreeState(StrEnum):
+    """`kept` is one whose task is closed and that stays; of a `removed` one the branch is still there."""
+
+    WANTED = "wanted"
+    READY = "ready"
+    FAILED = "failed"
+    KEPT = "kept"
+    REMOVED = "removed"
+
+
 class Verdict(StrEnum):
     """Who vouches for a criterion: the one who did it, a machine, or a person."""
 

@@ -1,0 +1,5 @@
+"""What bootstrap hears of from the rooms below, and the durable work that follows."""
+
+from app.kernel.transaction import Subscribers
+
+SUBSCRIPTIONS: Subscribers = {}
