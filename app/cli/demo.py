@@ -16,7 +16,7 @@ import msgspec
 
 from app import main as product
 from app.bootstrap import service as bootstrap
-from app.cli import demo_gateway
+from app.cli import demo_crew, demo_gateway
 from app.cli.demo_story import STEPS, Board, Event, Look, Sight, Unseen
 from app.kernel.settings import ROOT, Settings
 from app.kernel.startup import CannotStart
@@ -41,10 +41,10 @@ class Crew:
             raise CannotStart("the demo's gateway did not start; the reason is above")
         self.url = first.url
 
-    def begin(self, tokens: dict[str, str]) -> None:
+    def begin(self, call: demo_crew.Call) -> None:
         # Not by argument or environment, which other processes of the machine can read.
         if self._process.stdin:
-            self._process.stdin.write(msgspec.json.encode(tokens) + b"\n")
+            self._process.stdin.write(msgspec.json.encode(call) + b"\n")
             self._process.stdin.flush()
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -86,12 +86,14 @@ def main(settings: Settings, url: str, *, gateway: Sequence[str] = GATEWAY, seco
     deadline = time.monotonic() + seconds
     with _crew(gateway) as crew:
         tokens = asyncio.run(_account(settings, account, crew.url))
-        crew.begin({slug: token for slug, token in tokens.items() if "@" not in slug})
         owner = next(token for email, token in tokens.items() if "@" in email)
         _offer_no_tools(url, owner)
-        printer.heading(f"Callboard at {url}, account {account}, a crew behind {crew.url}")
+        board = Board(url, owner)
         try:
-            sight = _played(Board(url, owner), crew, printer, deadline=deadline)
+            cast = board.cast()
+            crew.begin(demo_crew.Call(cast, {slug: token for slug, token in tokens.items() if "@" not in slug}))
+            printer.heading(f"Callboard at {url}, account {account}, a crew behind {crew.url}")
+            sight = _played(board, cast, crew, printer, deadline=deadline)
         except Unseen as missing:
             print(f"callboard: {missing}", file=sys.stderr, flush=True)
             return 1
@@ -126,7 +128,7 @@ async def _account(settings: Settings, slug: str, gateway_url: str) -> dict[str,
     """The tokens of the people and agents of a new account whose agents are reached at `gateway_url`."""
     async with product.opened(settings, size=2) as database:
         report = await bootstrap.load(
-            database, settings=settings, directory=ROOT / "seeds", account_slug=slug, gateway_url=gateway_url
+            database, settings=settings, directory=settings.seeds_dir, account_slug=slug, gateway_url=gateway_url
         )
     return dict(report.credentials)
 
@@ -138,14 +140,14 @@ def _offer_no_tools(url: str, owner: str) -> None:
         client.patch(f"/api/v1/executor-profiles/{profile['id']}", json={"settings": {"tools": False}}).raise_for_status()
 
 
-def _played(board: Board, crew: Crew, printer: Printer, *, deadline: float) -> Sight:
+def _played(board: Board, cast: demo_crew.Cast, crew: Crew, printer: Printer, *, deadline: float) -> Sight:
     title = STEPS[0][0]
     try:
         task = board.create()
         names = board.names() | {task.created_by_id: "owner"}
 
         def glance() -> Sight:
-            return board.look(task.id, names=names, reports=crew.reports)
+            return board.look(task.id, cast=cast, names=names, reports=crew.reports)
 
         for number, (title, look) in enumerate(STEPS, start=1):
             printer.step(number, title, _awaited(look, glance, crew, deadline=deadline))

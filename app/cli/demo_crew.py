@@ -26,6 +26,14 @@ _TYPE = re.compile(r"\A# Notification: (\w+)$", re.MULTILINE)
 _TASK = re.compile(r"^This notification is about task ([0-9a-f-]{36}), .*, status `(\w+)`\.", re.MULTILINE)
 
 
+class Cast(msgspec.Struct, frozen=True, kw_only=True):
+    """Who plays which part, by slug: whatever crew the seeds bring."""
+
+    orchestrator: str
+    worker: str
+    reviewer: str
+
+
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     """What an agent takes from its prompt."""
 
@@ -60,8 +68,9 @@ def read(instructions: str, text: str) -> Prompt | None:
 
 
 class Agent:
-    def __init__(self, slug: str, *, token: str, client: httpx.Client, report: Callable[[Refused], None]) -> None:
+    def __init__(self, slug: str, *, cast: Cast, token: str, client: httpx.Client, report: Callable[[Refused], None]) -> None:
         self.slug = slug
+        self.cast = cast
         self._token = token
         self._client = client
         self._report = report
@@ -110,11 +119,11 @@ class Agent:
 def orchestrator(agent: Agent, prompt: Prompt) -> str:
     if prompt.status != "inbox":
         return NO_REPLY
-    agent.act(prompt, "task-assign", assignee_slugs=["engineer"])
-    return "The engineer writes this one; a reviewer closes it."
+    agent.act(prompt, "task-assign", assignee_slugs=[agent.cast.worker])
+    return f"{agent.cast.worker} writes this one; a reviewer closes it."
 
 
-def engineer(agent: Agent, prompt: Prompt) -> str:
+def worker(agent: Agent, prompt: Prompt) -> str:
     if prompt.type == "assignment":
         # Its own loop, as a real agent has one: an acknowledgement is no work.
         threading.Thread(target=_work, args=(agent, prompt), daemon=True).start()
@@ -159,18 +168,32 @@ def reviewer(agent: Agent, prompt: Prompt) -> str:
     if missing:
         reason = " ".join(f"Missing: {part}." for part in missing)
         agent.act(prompt, "task-status", status="in_progress", expected_status="review", reason=reason)
-        return "Sent back; the reason is with the engineer."
+        return "Sent back; the reason is with whoever works on it."
     agent.act(prompt, "task-status", status="done", expected_status="review")
     return "All parts are there; closed."
 
 
 SCRIPTS: dict[str, Callable[[Agent, Prompt], str]] = {
     "orchestrator": orchestrator,
-    "engineer": engineer,
+    "worker": worker,
     "reviewer": reviewer,
 }
 
 
-def assemble(tokens: Mapping[str, str], *, report: Callable[[Refused], None]) -> dict[str, Agent]:
+class Call(msgspec.Struct, frozen=True):
+    """What the demo tells its gateway: who plays what, and everybody's token."""
+
+    cast: Cast
+    tokens: dict[str, str]
+
+
+def assemble(call: Call, *, report: Callable[[Refused], None]) -> dict[str, Agent]:
+    """The agents by slug."""
     client = httpx.Client(trust_env=False, timeout=30)
-    return {slug: Agent(slug, token=token, client=client, report=report) for slug, token in tokens.items()}
+    return {slug: Agent(slug, cast=call.cast, token=token, client=client, report=report) for slug, token in call.tokens.items()}
+
+
+def script_of(agent: Agent) -> Callable[[Agent, Prompt], str] | None:
+    """What this agent does in the story; who has no part in it does nothing."""
+    parts = msgspec.structs.asdict(agent.cast)
+    return next((SCRIPTS[part] for part, slug in parts.items() if slug == agent.slug), None)

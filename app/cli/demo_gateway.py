@@ -70,8 +70,8 @@ class Gateway(ThreadingHTTPServer):
         self._sessions: set[str] = set()
         self._answers: dict[str, str] = {}
 
-    def begin(self, tokens: dict[str, str]) -> None:
-        self._agents = demo_crew.assemble(tokens, report=say)
+    def begin(self, call: demo_crew.Call) -> None:
+        self._agents = demo_crew.assemble(call, report=say)
         self.has_begun.set()
 
     def answer(self, request: Request, *, key: str, lane_seq: str) -> str:
@@ -84,9 +84,9 @@ class Gateway(ThreadingHTTPServer):
         _prompted(request, prompt, key=key, lane_seq=lane_seq, is_second=is_second)
         try:
             if key not in self._answers:
-                script = demo_crew.SCRIPTS.get(slug)
-                said = script(self._agents[slug], prompt) if script and prompt else demo_crew.NO_REPLY
-                self._answers[key] = said
+                agent = self._agents[slug]
+                script = demo_crew.script_of(agent)
+                self._answers[key] = script(agent, prompt) if script and prompt else demo_crew.NO_REPLY
         finally:
             with self._lock:
                 self._sessions.discard(request.user)
@@ -151,14 +151,14 @@ def say(report: Report) -> None:
 
 
 def main() -> None:
-    """Serve until standard input closes, which it does even when the demo is killed; its first line is the crew's tokens."""
+    """Serve until standard input closes, which it does even when the demo is killed; its first line is the crew."""
     gateway = Gateway()
     threading.excepthook = lambda failure: say(Failed(agent="", message=f"{failure.exc_type.__name__}: {failure.exc_value}"))
     threading.Thread(target=gateway.serve_forever, daemon=True).start()
     say(Listening(f"http://127.0.0.1:{gateway.server_port}"))
-    tokens = sys.stdin.buffer.readline()
-    if tokens:
-        gateway.begin(msgspec.json.decode(tokens, type=dict[str, str]))
+    call = sys.stdin.buffer.readline()
+    if call:
+        gateway.begin(msgspec.json.decode(call, type=demo_crew.Call))
     while sys.stdin.buffer.readline():
         pass
 

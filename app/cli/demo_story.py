@@ -13,12 +13,13 @@ from app.cli import demo_crew, demo_gateway
 
 TITLE = "Release note: second factor at sign-in"
 DESCRIPTION = f"Write the release note in the thread. It needs {len(demo_crew.PARTS)} parts: {', '.join(demo_crew.PARTS)}."
+# Each by whoever plays that part.
 MOVES = (
     ("inbox", "assigned", "orchestrator"),
-    ("assigned", "in_progress", "engineer"),
-    ("in_progress", "review", "engineer"),
+    ("assigned", "in_progress", "worker"),
+    ("in_progress", "review", "worker"),
     ("review", "in_progress", "reviewer"),
-    ("in_progress", "review", "engineer"),
+    ("in_progress", "review", "worker"),
     ("review", "done", "reviewer"),
 )
 LOST = ("dead", "expired", "no_response")
@@ -65,6 +66,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
     """What the board shows and the gateway reports at one moment."""
 
     names: dict[UUID, str]
+    cast: demo_crew.Cast
     task: Task
     events: list[Event]
     thread: list[Message]
@@ -73,6 +75,11 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
 
     def name(self, identity: UUID | None) -> str:
         return self.names.get(identity, str(identity)) if identity else "the board"
+
+    def slug(self, part: str) -> str:
+        """The slug of who plays this part."""
+        slug: str = getattr(self.cast, part)
+        return slug
 
     def moves(self) -> list[tuple[str, str, str]]:
         # An assignment may move a task as well, and then tells so itself.
@@ -106,14 +113,31 @@ class Board:
         return msgspec.convert(self._answer(self._client.post("/tasks", json=body)), Task)
 
     def names(self) -> dict[UUID, str]:
-        return {UUID(agent["id"]): agent["slug"] for agent in self._get("/agents")["items"]}
+        return {UUID(agent["id"]): agent["slug"] for agent in self._agents()}
 
-    def look(self, task_id: UUID, *, names: dict[UUID, str], reports: list[demo_gateway.Report]) -> Sight:
+    def cast(self) -> demo_crew.Cast:
+        """Who plays what: the orchestrator of the account, its first reviewer, and the first of the others."""
+        agents = [agent for agent in self._agents() if not agent["is_retired"]]
+        leaders = [agent["slug"] for agent in agents if agent["is_orchestrator"]]
+        reviewers = [agent["slug"] for agent in agents if agent["is_reviewer"] and not agent["is_orchestrator"]]
+        others = [agent["slug"] for agent in agents if not (agent["is_reviewer"] or agent["is_orchestrator"])]
+        parts = (("an orchestrator", leaders), ("a reviewer", reviewers), ("an agent that is neither", others))
+        for part, found in parts:
+            if not found:
+                raise Unseen(f"the story needs {part}, and the seeds bring none")
+        return demo_crew.Cast(orchestrator=leaders[0], worker=others[0], reviewer=reviewers[0])
+
+    def _agents(self) -> list[dict[str, Any]]:
+        agents: list[dict[str, Any]] = self._get("/agents", limit=200)["items"]
+        return agents
+
+    def look(self, task_id: UUID, *, cast: demo_crew.Cast, names: dict[UUID, str], reports: list[demo_gateway.Report]) -> Sight:
         # Events last: what they tell of is then at least as new as the rest.
         thread = self._get(f"/tasks/{task_id}/messages", limit=200)["items"]
         notifications = self._get("/notifications", task_id=str(task_id), limit=200)["items"]
         return Sight(
             names=names,
+            cast=cast,
             task=msgspec.convert(self._get(f"/tasks/{task_id}"), Task),
             thread=sorted(msgspec.convert(thread, list[Message]), key=lambda message: message.created_at),
             notifications=msgspec.convert(notifications, list[Notification]),
@@ -145,17 +169,18 @@ def moved(number: int) -> Look:
     """The task's moves are those of the story, up to this one."""
 
     def look(sight: Sight) -> str | None:
-        start, goal, agent = MOVES[number]
-        seen = tuple(sight.moves()[: number + 1]) == MOVES[: number + 1]
-        return f"{start} -> {goal}, by {agent}" if seen else None
+        story = [(start, goal, sight.slug(part)) for start, goal, part in MOVES[: number + 1]]
+        start, goal, agent = story[-1]
+        return f"{start} -> {goal}, by {agent}" if sight.moves()[: number + 1] == story else None
 
     return look
 
 
-def woken(agent: str, kind: str, *, words: str = "") -> Look:
-    """The board has a notification for the agent, and its prompt has arrived at the gateway."""
+def woken(part: str, kind: str, *, words: str = "") -> Look:
+    """The board has a notification for who plays this part, and the prompt has arrived at the gateway."""
 
     def look(sight: Sight) -> str | None:
+        agent = sight.slug(part)
         told = any(sight.name(n.recipient_id) == agent and n.type == kind for n in sight.notifications)
         prompt = next((p for p in sight.prompts(agent) if p.type == kind and words in p.text), None)
         return f"prompt {kind}, number {prompt.lane_seq} of its session" if told and prompt else None
@@ -163,8 +188,9 @@ def woken(agent: str, kind: str, *, words: str = "") -> Look:
     return look
 
 
-def spoke(agent: str, words: str) -> Look:
+def spoke(part: str, words: str) -> Look:
     def look(sight: Sight) -> str | None:
+        agent = sight.slug(part)
         message = sight.said(agent, words)
         return f"{agent}: {message.content}" if message else None
 
@@ -177,15 +203,15 @@ def created(sight: Sight) -> str | None:
 
 
 def handed_out(sight: Sight) -> str | None:
-    seen = any(e.type == "board:task:assigned" and sight.name(e.actor_id) == "orchestrator" for e in sight.events)
+    seen = any(e.type == "board:task:assigned" and sight.name(e.actor_id) == sight.cast.orchestrator for e in sight.events)
     return moved(0)(sight) if seen else None
 
 
 def refused(sight: Sight) -> str | None:
-    """The engineer's attempt to close was answered 403, and the board shows no such move."""
+    """The worker's attempt to close was answered 403, and the board shows no such move."""
     answers = (report for report in sight.reports if isinstance(report, demo_crew.Refused))
-    refusal = next((a for a in answers if a.agent == "engineer" and a.status == httpx.codes.FORBIDDEN), None)
-    closed = any(move[1:] == ("done", "engineer") for move in sight.moves())
+    refusal = next((a for a in answers if a.agent == sight.cast.worker and a.status == httpx.codes.FORBIDDEN), None)
+    closed = any(move[1:] == ("done", sight.cast.worker) for move in sight.moves())
     if refusal is None or refusal.reason != "reviewer_required" or closed:
         return None
     return f"{refusal.status} {refusal.code}, {refusal.reason}: {refusal.message}"
@@ -222,18 +248,18 @@ def orderly(sight: Sight) -> str:
 STEPS: tuple[tuple[str, Look], ...] = (
     ("A person puts a task on the board", created),
     ("The orchestrator is woken", woken("orchestrator", "status_change")),
-    ("The orchestrator assigns the engineer", handed_out),
-    ("The engineer is woken", woken("engineer", "assignment")),
-    ("The engineer acknowledges", spoke("engineer", demo_crew.ACKNOWLEDGEMENT)),
-    ("The engineer starts", moved(1)),
-    ("The engineer posts its work", spoke("engineer", f"{demo_crew.PARTS[0]}:")),
-    ("The engineer tries to close its own task and is refused", refused),
-    ("The engineer hands over to review", moved(2)),
+    ("The orchestrator assigns a worker", handed_out),
+    ("The worker is woken", woken("worker", "assignment")),
+    ("The worker acknowledges", spoke("worker", demo_crew.ACKNOWLEDGEMENT)),
+    ("The worker starts", moved(1)),
+    ("The worker posts its work", spoke("worker", f"{demo_crew.PARTS[0]}:")),
+    ("The worker tries to close its own task and is refused", refused),
+    ("The worker hands over to review", moved(2)),
     ("The reviewer is woken", woken("reviewer", "status_change")),
     ("The reviewer sends it back", moved(3)),
-    ("The engineer is woken with the reason", woken("engineer", "status_change", words=f"Missing: {demo_crew.PARTS[2]}")),
-    ("The engineer posts what was missing", spoke("engineer", f"{demo_crew.PARTS[2]}:")),
-    ("The engineer hands over to review again", moved(4)),
+    ("The worker is woken with the reason", woken("worker", "status_change", words=f"Missing: {demo_crew.PARTS[2]}")),
+    ("The worker posts what was missing", spoke("worker", f"{demo_crew.PARTS[2]}:")),
+    ("The worker hands over to review again", moved(4)),
     ("The reviewer closes the task", closed),
     ("Every prompt is accounted for", settled),
     ("Each session had its prompts in order, never two at once", orderly),

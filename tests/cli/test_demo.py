@@ -29,7 +29,7 @@ with board.running(configured) as url:
     connected, gateways = connection.connected(configured), [(sys.executable, "-c", crew) for crew in crews]
     print([demo.main(connected, url, gateway=gateway, seconds=float(seconds)) for gateway in gateways])
 """
-CREW = "from app.cli import demo_crew, demo_gateway\ndemo_crew.SCRIPTS['engineer'] = {}\ndemo_gateway.main()"
+CREW = "from app.cli import demo_crew, demo_gateway\ndemo_crew.SCRIPTS['worker'] = {}\ndemo_gateway.main()"
 SILENT = CREW.format("lambda agent, prompt: 'NO_REPLY'")
 FAILING = CREW.format("lambda agent, prompt: agent.act(prompt, 'task-status', status='review')['id']")
 
@@ -55,7 +55,8 @@ def test_the_story_is_played_from_inbox_to_done_on_a_board_that_the_demo_starts(
     steps = re.findall(r"^ *[\d.]+ s +(\d+)  (.+)$", played.stdout, re.MULTILINE)
     assert steps == [(str(number), title) for number, (title, _) in enumerate(STEPS, start=1)]
     moves = re.findall(r"board:task:\w+ +(\S+) +(\S+) -> (\S+)", played.stdout)
-    assert moves == [(agent, start, goal) for start, goal, agent in MOVES]
+    slugs = {"orchestrator": "orchestrator", "worker": "engineer", "reviewer": "reviewer"}
+    assert moves == [(slugs[part], start, goal) for start, goal, part in MOVES]
     assert "reviewer_required" in played.stdout
     assert "\x1b" not in played.stdout
 
@@ -64,8 +65,8 @@ def test_a_broken_engineer_fails_the_demo_and_the_missing_step_is_named(board):
     played = run(board, "-c", BROKEN, str(FAILING_IN_SECONDS), SILENT, FAILING)
     assert played.stdout.splitlines()[-1] == "[1, 1]", played.stdout + played.stderr
     missing = re.findall(r"^callboard: missing step «(.+)»: ", played.stderr, re.MULTILINE)
-    assert missing[0] == "The engineer acknowledges"
-    assert missing[1] in ("The engineer is woken", "The engineer acknowledges")
+    assert missing[0] == "The worker acknowledges"
+    assert missing[1] in ("The worker is woken", "The worker acknowledges")
     assert len(missing) == 2
 
 
@@ -96,7 +97,8 @@ def test_the_gateway_ends_when_the_demo_is_gone(gateway):
 
 def test_the_gateway_answers_a_prompt_and_repeats_its_answer_under_the_same_key(gateway):
     url = heard(gateway).url
-    gateway.stdin.write(b'{"orchestrator":"a token"}\n')
+    call = {"cast": {"orchestrator": "orchestrator", "worker": "w", "reviewer": "r"}, "tokens": {"orchestrator": "a token"}}
+    gateway.stdin.write(msgspec.json.encode(call) + b"\n")
     gateway.stdin.flush()
     body = {"model": "x:orchestrator", "user": "a session", "input": "nothing of a task"}
     headers = {"Idempotency-Key": "k", "X-Lane-Seq": "3"}
@@ -131,7 +133,8 @@ def sight(*reports, states=()) -> Sight:
         Notification(id=UUID(int=2), type="x", recipient_kind="agent", recipient_id=UUID(int=1), state=state) for state in states
     ]
     seen = Task(id=UUID(int=7), title="x", status="done", created_by_id=UUID(int=3))
-    return Sight(names={}, task=seen, events=[], thread=[], notifications=told, reports=list(reports))
+    cast = demo_crew.Cast(orchestrator="o", worker="engineer", reviewer="r")
+    return Sight(names={}, cast=cast, task=seen, events=[], thread=[], notifications=told, reports=list(reports))
 
 
 def test_a_lane_in_order_passes_and_a_prompt_that_is_sent_again_is_no_disorder():
