@@ -41,7 +41,7 @@ from app.bootstrap.outside import Outside
 from app.bootstrap.types import Report
 from app.delivery import api as delivery_api
 from app.delivery import commands as delivery
-from app.delivery import forgetting, templates_api, templating, waking
+from app.delivery import forgetting, preflight_api, templates_api, templating, waking
 from app.delivery import probing as _probing  # noqa: F401 its command is declared by being imported
 from app.delivery.gateway.spreading import Spread
 from app.delivery.resources import Resources
@@ -135,6 +135,7 @@ ROOMS = (
     notifications_api,
     delivery_api,
     templates_api,
+    preflight_api,
     autonomy_api,
     usage_api,
     explain_api,

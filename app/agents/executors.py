@@ -22,6 +22,8 @@ History = Literal["full", "last"]
 Said = Annotated[str, Meta(min_length=1, max_length=200)]
 Written = Literal["text", "json"]
 Word = Annotated[str, Meta(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9_.-]+$(?!\n)")]
+# Also of a scope, `@scope/name`.
+Package = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^(@[A-Za-z0-9_.-]+/)?[A-Za-z0-9][A-Za-z0-9_.-]*$(?!\n)")]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -50,10 +52,13 @@ class ChatSettings(Settings, frozen=True, kw_only=True):
 class ProcessSettings(Settings, frozen=True, kw_only=True):
     """`command` is a name of the operator's list; with `input: json` it gets the tools too.
 
-    An answer that begins with `{` is read as JSON, unless `output` says what it is.
+    An answer that begins with `{` is read as JSON, unless `output` says what it is. `version` is handed to the command, which
+    thereby runs that one of its versions. Where a program or package of `denied` is within its reach, it is not run.
     """
 
     command: Word
+    version: Word | None = None
+    denied: Annotated[list[Package], Meta(max_length=50)] = []
     input: Written = "text"
     output: Written | None = None
     history: History = "full"

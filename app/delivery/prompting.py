@@ -12,6 +12,7 @@ from app.delivery.render import Templates
 from app.delivery.types.prompts import Prompt, PromptWakeup
 from app.delivery.types.runs import Tool
 from app.delivery.types.templates import TemplateSource
+from app.kernel.db import BUSY
 from app.kernel.settings import Settings
 from app.kernel.transaction import Transaction
 from app.observability.metrics import REGISTRY
@@ -20,12 +21,18 @@ from app.runtime.types import AlertSeverity
 
 log = structlog.get_logger()
 
+CONTEXT, TEMPLATE, SIZE = "context", "template", "size"
 FAILURES = Counter(
-    "callboard_prompt_build_failures", "Templates that failed and were passed over.", ["source"], registry=REGISTRY
+    "callboard_prompt_failures",
+    "Prompts that could not be built: by the stage that failed, and whose templates were tried.",
+    ["stage", "source"],
+    registry=REGISTRY,
 )
-for _source in TemplateSource:
-    # That none failed is said too.
-    FAILURES.labels(_source)
+# That none failed is said too.
+FAILURES.labels(CONTEXT, "")
+for _stage in (TEMPLATE, SIZE):
+    for _source in TemplateSource:
+        FAILURES.labels(_stage, _source)
 SUSPICIONS = Counter(
     "callboard_suspicious_texts", "Prompts in which an outside text looks like an attack.", ["pattern"], registry=REGISTRY
 )
@@ -47,12 +54,20 @@ async def build(
     wakeup: PromptWakeup | None = None,
 ) -> Prompt:
     """The prompt as it is to be frozen; broken templates are counted and told of, and stop nothing."""
-    wakeup = wakeup or await wakeups.of(tx, found)
-    ground = await briefing.context(tx, found, base_url=base_url(settings), tools=tools, wakeup=wakeup)
+    try:
+        wakeup = wakeup or await wakeups.of(tx, found)
+        ground = await briefing.context(tx, found, base_url=base_url(settings), tools=tools, wakeup=wakeup)
+    except BUSY:
+        # Done again from the beginning.
+        raise
+    except Exception:
+        FAILURES.labels(CONTEXT, "").inc()
+        raise
     for source, load in candidates(ground.templates, settings.templates_dir):
         try:
             prompt = render.render(ground.context, token=token, templates=load())
         except Exception as error:
+            FAILURES.labels(SIZE if isinstance(error, TooLarge) else TEMPLATE, source).inc()
             if source == TemplateSource.BUILT_IN:
                 raise
             await _failed(tx, source, error)
@@ -75,7 +90,6 @@ def candidates(
 
 
 async def _failed(tx: Transaction, source: TemplateSource, error: Exception) -> None:
-    FAILURES.labels(source).inc()
     place, line = render.where(error)
     message = render.TOO_LARGE if isinstance(error, TooLarge) else f"{type(error).__name__}: {error}"
     log.warning("prompt_template_failed", source=source, template=place, line=line, error=message)

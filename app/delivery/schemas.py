@@ -16,6 +16,20 @@ Words = Annotated[str, Meta(min_length=1, max_length=2000, pattern=r"\S")]
 Most = Annotated[int, Meta(ge=1, le=1000)]
 
 
+class PreflightCheck(View):
+    name: str
+    passed: bool
+    detail: str
+
+
+class PreflightView(View):
+    """Whether the profile could run an agent now; `reachable` looks from the board, `denied` for what its settings deny."""
+
+    profile: str
+    passed: bool
+    checks: list[PreflightCheck]
+
+
 class DeliveryView(View):
     """One wake-up of an agent; `next_at` is when it is tried again, `last_error` why it was not delivered yet."""
 

@@ -1,5 +1,6 @@
 """A command of the operator's: the prompt on its standard input, the answer on its standard output."""
 
+import asyncio
 import os
 import tempfile
 from datetime import datetime
@@ -8,6 +9,7 @@ from pathlib import Path
 from app.agents.executors import ProcessSettings
 from app.delivery.gateway import spoken
 from app.delivery.gateway.posting import ANSWER_LIMIT
+from app.delivery.gateway.reach import denied_within
 from app.delivery.gateway.rounds import settings_of
 from app.delivery.gateway.words import excerpt, failure_in, retry_after_in
 from app.delivery.types.runs import Ask, Caller, FailureClass, GatewayError, ParsedAnswer, Profile, RawAnswer, SendHeaders
@@ -45,7 +47,8 @@ class Processes:
     ) -> RawAnswer:
         settings = settings_of(profile, ProcessSettings)
         program = self._program(settings.command)
-        environment = _environment(program, headers)
+        environment = _environment(program, headers) | ({"EXECUTOR_VERSION": settings.version} if settings.version else {})
+        await self._refuse_denied(settings, program, environment)
         try:
             done = await guard.run(
                 program.words,
@@ -81,8 +84,21 @@ class Processes:
             raise GatewayError(FailureClass.REFUSED, message, may_have_arrived=False)
         return found
 
+    async def _refuse_denied(self, settings: ProcessSettings, program: Program, environment: dict[str, str]) -> None:
+        if not settings.denied:
+            return
+        found = await asyncio.to_thread(denied_within, settings.denied, program=program.words[0], path=path_of(program))
+        if found:
+            message = f"{', '.join(found)} is within reach of the command, which its profile denies"
+            raise GatewayError(FailureClass.REFUSED, message, may_have_arrived=False)
+
     def _place(self) -> Path:
         return self._directory if self._directory and self._directory.is_dir() else Path(tempfile.gettempdir())
+
+
+def path_of(program: Program) -> str:
+    """Where the command looks for programs."""
+    return dict(program.environment).get("PATH") or os.environ.get("PATH") or os.defpath
 
 
 def _environment(program: Program, headers: SendHeaders) -> dict[str, str]:
