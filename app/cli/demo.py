@@ -17,7 +17,8 @@ import msgspec
 from app import main as product
 from app.bootstrap import service as bootstrap
 from app.cli import demo_crew, demo_gateway
-from app.cli.demo_story import STEPS, Board, Event, Look, Sight, Unseen
+from app.cli.demo_board import Board, Event, Sight, Unseen
+from app.cli.demo_story import STEPS, Look, steps
 from app.kernel.settings import ROOT, Settings
 from app.kernel.startup import CannotStart
 
@@ -149,7 +150,7 @@ def _played(board: Board, cast: demo_crew.Cast, crew: Crew, printer: Printer, *,
         def glance() -> Sight:
             return board.look(task.id, cast=cast, names=names, reports=crew.reports)
 
-        for number, (title, look) in enumerate(STEPS, start=1):
+        for number, (title, look) in enumerate(steps(cast), start=1):
             printer.step(number, title, _awaited(look, glance, crew, deadline=deadline))
         return glance()
     except (Unseen, httpx.HTTPError, msgspec.ValidationError) as error:
@@ -182,7 +183,7 @@ def _show(sight: Sight, printer: Printer) -> None:
     printer.heading("Its thread")
     for message in sight.thread:
         print(f"{sight.name(message.author_id)}:\n{textwrap.indent(message.content, '    ')}")
-    printer.heading(f"Done: all {len(STEPS)} steps were seen in the board.")
+    printer.heading(f"Done: all {len(steps(sight.cast))} steps were seen in the board.")
 
 
 def _detail(event: Event, sight: Sight) -> str:

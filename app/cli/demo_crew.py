@@ -4,6 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -18,7 +19,9 @@ NOTE = {
 }
 NO_REPLY = "NO_REPLY"
 ACKNOWLEDGEMENT = "Understood: a release note with the parts that are asked for. No questions; I start in my next turn."
+NOTES = "release-notes"
 POSTED_WITHIN_SECONDS = 20.0
+WORKTREE_SECONDS = 20.0
 NEXT_SECONDS = 10.0
 
 _BOARD = re.compile(r"`POST (http\S+)/agent/<verb>`")
@@ -27,11 +30,12 @@ _TASK = re.compile(r"^This notification is about task ([0-9a-f-]{36}), .*, statu
 
 
 class Cast(msgspec.Struct, frozen=True, kw_only=True):
-    """Who plays which part, by slug: whatever crew the seeds bring."""
+    """Who plays which part, by slug: whatever crew the seeds bring. Where there is a repository, the worker commits to it."""
 
     orchestrator: str
     worker: str
     reviewer: str
+    has_repository: bool = False
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +96,18 @@ class Agent:
         self._report(refusal)
         return refusal
 
+    def await_worktree(self, prompt: Prompt) -> dict[str, Any]:
+        """How the task's branch stands, once its worktree is made."""
+        deadline = time.monotonic() + WORKTREE_SECONDS
+        while True:
+            response = self._post(prompt, "git-status", {"task_id": prompt.task_id})
+            if response.is_success:
+                status: dict[str, Any] = response.json()
+                return status
+            if time.monotonic() > deadline:
+                raise Stuck(f"{self.slug}: git-status was answered {response.status_code}: {response.text[:300]}")
+            time.sleep(0.1)
+
     def is_next(self, prompt: Prompt) -> bool:
         """Whether the board, asked what to do next, names the prompt's task."""
         response = self._post(prompt, "next", {"wait": NEXT_SECONDS})
@@ -142,9 +158,20 @@ def _work(agent: Agent, prompt: Prompt) -> None:
     if not agent.is_next(prompt):
         raise Stuck(f"{agent.slug}: `next` does not name the task that it was given")
     fence = agent.act(prompt, "task-claim")["lease"]["fence"]
+    if agent.cast.has_repository:
+        _commit(agent, prompt, fence)
     agent.act(prompt, "task-message", content=_note(*PARTS[:2]))
     agent.attempt(prompt, "task-status", status="done", expected_status="in_progress")
     agent.act(prompt, "task-status", status="review", expected_status="in_progress", fence=fence)
+
+
+def _commit(agent: Agent, prompt: Prompt, fence: int) -> None:
+    """Write a real file in the task's worktree, and have the board commit it; nothing is pushed."""
+    status = agent.await_worktree(prompt)
+    place = Path(status["path"]) / NOTES
+    place.mkdir(exist_ok=True)
+    (place / f"{prompt.task_id}.md").write_text(f"{_note(*PARTS[:2])}\n")
+    agent.act(prompt, "git-commit", message="Draft of a release note", paths=[NOTES], fence=fence)
 
 
 def _wait_until_posted(agent: Agent, prompt: Prompt) -> None:
@@ -195,5 +222,4 @@ def assemble(call: Call, *, report: Callable[[Refused], None]) -> dict[str, Agen
 
 def script_of(agent: Agent) -> Callable[[Agent, Prompt], str] | None:
     """What this agent does in the story; who has no part in it does nothing."""
-    parts = msgspec.structs.asdict(agent.cast)
-    return next((SCRIPTS[part] for part, slug in parts.items() if slug == agent.slug), None)
+    return next((script for part, script in SCRIPTS.items() if getattr(agent.cast, part) == agent.slug), None)

@@ -12,7 +12,8 @@ import msgspec
 import pytest
 
 from app.cli import demo_crew, demo_gateway
-from app.cli.demo_story import MOVES, STEPS, Notification, Sight, Task, Unseen, orderly, settled
+from app.cli.demo_board import Notification, Sight, Task, Unseen
+from app.cli.demo_story import MOVES, STEPS, orderly, settled
 from app.delivery.render import render
 from app.kernel.settings import ROOT
 from app.notifications.types import NotificationType

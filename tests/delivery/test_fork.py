@@ -1,15 +1,13 @@
 """A fork with its own crew, names and repository: its prompts hold its facts, and nothing of what is shipped."""
 
-import re
 from itertools import product
-
-import yaml
 
 from app.delivery.fence import FENCED, QUOTED
 from app.delivery.neutrality import bare
 from app.kernel.settings import ROOT
 from app.notifications.types import NotificationType
 from tests import boards, gateways
+from tests.drill.words import said, shipped
 
 KINDS = [kind for kind in NotificationType if kind not in {"presence", "quarantine", "budget"}]
 CREW = {
@@ -32,8 +30,6 @@ FACTS = {
 }
 # Words of the board, whoever uses it.
 COMMON = {"orchestrator", "reviewer"}
-# Documents that every account's prompts quote are called so.
-QUOTED_DOCUMENTS = {"briefing", "repository"}
 
 
 def seeds(tmp_path):
@@ -49,30 +45,12 @@ def seeds(tmp_path):
     return tmp_path
 
 
-def shipped() -> set[str]:
-    """Names and slugs of the shipped seeds, and every line of what they say."""
-    words = set[str]()
-    for path in (ROOT / "seeds").rglob("*.md"):
-        if path.name == "README.md":
-            continue
-        _, front, body = path.read_text().split("---\n", 2)
-        known = yaml.safe_load(front)
-        words |= {str(known[name]).lower() for name in ("slug", "name", "title", "role") if name in known}
-        words |= {line.strip("-# ").lower() for line in body.splitlines() if len(line) > 30}
-    account = yaml.safe_load((ROOT / "seeds" / "account.yaml").read_text())
-    return (words | {account["slug"], account["people"][0]["email"]}) - QUOTED_DOCUMENTS
-
-
 def quoted(prompt: str) -> str:
     return "\n".join([*(one.group() for one in FENCED.finditer(prompt)), *QUOTED.findall(FENCED.sub("", prompt))])
 
 
-def said(words: set[str], text: str) -> list[str]:
-    return [word for word in words if re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text)]
-
-
 async def test_every_prompt_of_a_fork_holds_its_facts_and_none_of_ours(urls, tmp_path):
-    ours = shipped()
+    ours = shipped(ROOT / "seeds")
     assert {"engineer", "writer", "demo"} <= ours
     async with boards.opened(urls[1], seeds=seeds(tmp_path), **FACTS) as board:
         person = board.as_("miller@mill.example")
