@@ -35,6 +35,7 @@ from app.autonomy import commands as autonomy
 from app.autonomy import targets
 from app.autonomy.schemas import ApprovalView
 from app.bootstrap import commands as bootstrap_commands
+from app.bootstrap import furnishing_orders, repositories_api, workspaces_api, workspaces_contents, worktrees_api
 from app.bootstrap import service as bootstrap
 from app.bootstrap import tools as bootstrap_tools
 from app.bootstrap.outside import Outside
@@ -96,7 +97,7 @@ from app.runtime.taxonomy import REGISTRY
 from app.runtime.tracing import traced
 from app.runtime.worker import Worker
 from app.tasks import api as tasks_api
-from app.tasks import commands as _tasks  # noqa: F401 its commands are declared by being imported
+from app.tasks import commands as tasks_commands
 from app.tasks import reading as tasks
 from app.tasks import tools as tasks_tools
 from app.usage import api as usage_api
@@ -117,6 +118,7 @@ VERBS = (
 )
 SUBSCRIBERS: Subscribers = together(
     agents.SUBSCRIPTIONS,
+    tasks_commands.SUBSCRIPTIONS,
     notifications.SUBSCRIPTIONS,
     delivery.SUBSCRIPTIONS,
     forgetting.SUBSCRIPTIONS,
@@ -131,12 +133,15 @@ ROOMS = (
     memory_api,
     events_api,
     agents_api,
+    workspaces_api,
     accounts_api,
     notifications_api,
     delivery_api,
     templates_api,
     preflight_api,
     autonomy_api,
+    repositories_api,
+    worktrees_api,
     usage_api,
     explain_api,
     agent_api,
@@ -183,6 +188,7 @@ async def _serving(app: Litestar) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     logs.configure(level=settings.log_level, output=settings.log_format)
     templating.ready(settings)
+    workspaces_contents.ready(settings)
     tracing.configure(settings.otlp_endpoint, service="callboard-api", version=VERSION)
     async with opened(settings) as database:
         now = clock.now if settings.clock == clock.SYSTEM else None
@@ -260,6 +266,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     """Run commands until `stop` is set, then let what is in flight end."""
     logs.configure(level=settings.log_level, output=settings.log_format)
     templating.ready(settings)
+    workspaces_contents.ready(settings)
     tracing.configure(settings.otlp_endpoint, service="callboard-worker", version=VERSION)
     is_simulated = settings.clock == clock.SIMULATED
     size = max(settings.pool_size, 2)
@@ -294,7 +301,11 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
 async def seed(settings: Settings, directory: Path) -> SeedReport:
     """Load a directory of seeds; what a person changed since is kept."""
     async with opened(settings, size=4) as database:
-        return await bootstrap.load(database, settings=settings, directory=directory)
+        report = await bootstrap.load(database, settings=settings, directory=directory)
+        # A new version of the board or of its manuals may write workspaces differently.
+        async with database.transaction(report.account_id, origin=origin("seeds")) as tx:
+            furnishing_orders.order(tx)
+        return report
 
 
 async def issue_token(settings: Settings, account: str, principal: str) -> str:

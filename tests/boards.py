@@ -1,6 +1,9 @@
 """A whole board in this process: the real application on a real database, seeded with the shipped crew."""
 
 import asyncio
+import atexit
+import shutil
+import tempfile
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -19,6 +22,9 @@ from app.kernel.settings import Settings
 
 SEEDS = registry.ROOT / "seeds"
 OWNER = "owner@example.com"
+# What workers write, such as clones and workspaces, stays out of the checkout.
+DATA = tempfile.mkdtemp(prefix="callboard-boards-")
+atexit.register(shutil.rmtree, DATA, ignore_errors=True)
 
 
 class Board:
@@ -70,7 +76,7 @@ class Board:
 
 
 def settings_for(url: str, **fields: str) -> Settings:
-    given = {"DATABASE_URL": url, "CALLBOARD_LOG_LEVEL": "error"} | fields
+    given = {"DATABASE_URL": url, "CALLBOARD_LOG_LEVEL": "error", "CALLBOARD_DATA_DIR": DATA} | fields
     return registry.load(given, None)
 
 

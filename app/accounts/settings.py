@@ -6,7 +6,7 @@ import msgspec
 
 from app.accounts import queries
 from app.accounts.schemas import AccountEdit, AccountView
-from app.accounts.types import OrchestratorNamed
+from app.accounts.types import AccountChanged, OrchestratorNamed
 from app.events import service as events
 from app.kernel.errors import Invalid, Missing
 from app.kernel.transaction import Transaction
@@ -60,6 +60,7 @@ async def edit(tx: Transaction, principal: Principal, asked: AccountEdit) -> Acc
     )
     if leader is not None:
         await tx.tell(OrchestratorNamed(agent_id=leader))
+    await tx.tell(AccountChanged(fields=tuple(sorted(sent))))
     await tx.flush()
     return await view(tx)
 

@@ -21,3 +21,9 @@ class OrchestratorNamed(msgspec.Struct, frozen=True, kw_only=True):
     """Told when an agent becomes the account's orchestrator."""
 
     agent_id: UUID
+
+
+class AccountChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """Told when the name or a setting of the account was edited."""
+
+    fields: tuple[str, ...]

@@ -14,8 +14,8 @@ from app.kernel.errors import Invalid, Missing
 from app.kernel.openapi import described
 from app.kernel.transaction import Transaction
 from app.kernel.types import ActorKind, Principal, Role
-from app.policies import rules, service
-from app.policies.types import Action, Allowed, Decision, Denied, NeedsApproval, TaskFacts
+from app.policies import legacy, rules, service
+from app.policies.types import AccountPolicy, Action, Allowed, Decision, Denied, NeedsApproval, TaskFacts
 from app.tasks import scenes
 from app.tasks.types import TaskStatus
 
@@ -30,12 +30,18 @@ async def explain(tx: Transaction, principal: Principal, asked: Question) -> Ans
         status: str = card.status
     else:
         scene, status = await scenes.stage(tx, who, names=names), ""
-    actor = service.actor_of(who, scene.crew, scene.account)
     assignees = [agent.id for agent in scene.crew if agent.slug in names]
     task = TaskFacts(status=status, crew=scene.crew)
+
+    def decided(account: AccountPolicy) -> Decision:
+        actor = service.actor_of(who, scene.crew, account)
+        return rules.decide(action, actor=actor, account=account, task=task, goal=goal, assignees=assignees)
+
     decision: Decision | None = service.stopped(tx, who, action)
     if decision is None:
-        decision = rules.decide(action, actor=actor, account=scene.account, task=task, goal=goal, assignees=assignees)
+        decision = decided(scene.account)
+        if scene.account.legacy_reviewer_fallback and decided(legacy.without(scene.account)) != decision:
+            legacy.remarked()
     facts = {"actor_kind": who.kind, "actor_id": who.id, "task_status": status or None, "goal": goal}
     match decision:
         case Allowed(rule):

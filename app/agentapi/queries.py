@@ -9,7 +9,8 @@ from app.usage.queries import REASON_FIELDS
 _UTC = """to_char({time} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 _FREE = "(o.lease_until IS NULL OR o.lease_until <= callboard_now())"
 # All that a worker may be shown, in one statement: `$3` are acknowledged, and one notification is offered that was not for `$4`
-# seconds, oldest first; two calls at once offer two. Tasks are only looked for where none is offered and the agent has room.
+# seconds, oldest first; two calls at once offer two. Tasks are only looked for where none is offered and the agent has room; `$5`
+# are passed over.
 NEXT = f"""
 WITH me AS (
     SELECT a.id, a.slug, a.name, a.role, a.flags::text AS flags, a.reach, a.capacity, c.settings::text AS settings,
@@ -45,13 +46,14 @@ LEFT JOIN LATERAL (
     SELECT o.id, o.status FROM task_assignees x JOIN tasks o ON o.account_id = x.account_id AND o.id = x.task_id
     WHERE room.is_free AND x.account_id = $1 AND x.agent_id = $2 AND x.removed_at IS NULL AND NOT x.is_closed AND {_FREE}
       AND o.quarantined_at IS NULL
-      AND (o.status = 'in_progress' OR o.status = 'assigned' AND {_READY})
+      AND (o.status = 'in_progress' OR o.status = 'assigned' AND {_READY}) AND o.id <> ALL($5::uuid[])
     ORDER BY (o.status = 'in_progress') DESC, o.priority, o.id LIMIT 1
 ) own ON true
 LEFT JOIN LATERAL (
     SELECT o.id FROM tasks o
     WHERE room.is_free AND me.is_open AND own.id IS NULL
       AND o.account_id = $1 AND o.status = 'inbox' AND NOT o.is_coordination AND o.quarantined_at IS NULL AND {_READY}
+      AND o.id <> ALL($5::uuid[])
     ORDER BY o.priority, o.id LIMIT 1
 ) pool ON true
 """

@@ -15,14 +15,23 @@ from app.policies import legacy
 from app.policies.capabilities import effective, is_orchestrator, is_reviewer
 from app.policies.closing import may_close
 from app.policies.types import AccountPolicy, AgentFacts, Allowed, EffectivePolicy, Flag, Flags
-from app.tasks import hints, scenes
+from app.tasks import hints, reserving, scenes
 from app.tasks.schemas import LeaseView
-from app.tasks.types import TaskStatus
+from app.tasks.types import Card, Scene, TaskStatus
 
 OFFER_SECONDS = 60.0
 STUCK_SECONDS = 900.0
+# How often it looks for a task whose files nobody has, each time without all those that it saw.
+PASSES_MOST = 5
+STARTS = frozenset({WorkReason.IN_PROGRESS, WorkReason.ASSIGNED, WorkReason.OPEN_POOL})
 
 Choice = tuple[UUID, WorkReason]
+
+
+class _Taken(msgspec.Struct, frozen=True):
+    """A task that the agent could begin if others did not have its files."""
+
+    task_id: UUID
 
 
 class _Waiting(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +43,19 @@ class _Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 async def work(tx: Transaction, principal: Principal, *, acks: Sequence[UUID] = ()) -> WorkView | None:
     """The first thing that waits for this agent: a notification, what it may begin, its office, and what it holds already."""
-    row = await tx.row(queries.NEXT, tx.account_id, principal.id, list(acks), OFFER_SECONDS)
+    passed: frozenset[UUID] = frozenset()
+    for _ in range(PASSES_MOST):
+        found = await _looked(tx, principal, acks, passed)
+        if not isinstance(found, _Taken):
+            return found
+        passed = await reserving.passed_over(tx, principal.id, passed | {found.task_id})
+    return None
+
+
+async def _looked(
+    tx: Transaction, principal: Principal, acks: Sequence[UUID], passed: frozenset[UUID]
+) -> "WorkView | _Taken | None":
+    row = await tx.row(queries.NEXT, tx.account_id, principal.id, list(acks), OFFER_SECONDS, list(passed))
     if row is None:
         raise Missing.thing("agent", principal.id)
     held = scenes.read_json(row["held"], list[LeaseView])
@@ -44,7 +65,8 @@ async def work(tx: Transaction, principal: Principal, *, acks: Sequence[UUID] = 
     if chosen is None:
         return None
     task_id, reason = chosen
-    return await _shown(tx, principal, task_id, WorkView(kind="task", reason=reason, task=None, held=held))
+    card, scene, found = await _shown(tx, principal, task_id, WorkView(kind="task", reason=reason, task=None, held=held))
+    return _Taken(card.id) if reason in STARTS and scene.conflicts else found
 
 
 def identity(work: WorkView | None) -> object:
@@ -60,7 +82,7 @@ async def _notified(tx: Transaction, principal: Principal, row: Any, held: list[
     fields = {name: row[name] for name in NoticeView.__struct_fields__ if name != "id"}
     notice = NoticeView(id=row["notice_id"], **fields)
     found = WorkView(kind="notification", reason=WorkReason.NOTIFIED, task=None, notification=notice, ack=notice.id, held=held)
-    return found if row["task_id"] is None else await _shown(tx, principal, row["task_id"], found)
+    return found if row["task_id"] is None else (await _shown(tx, principal, row["task_id"], found))[2]
 
 
 async def _chosen(tx: Transaction, row: Any, held: list[LeaseView]) -> Choice | None:
@@ -116,9 +138,10 @@ def _facts(row: Any) -> AgentFacts:
     return AgentFacts(id=row["id"], slug=row["slug"], name=row["name"], role=row["role"], flags=flags)
 
 
-async def _shown(tx: Transaction, principal: Principal, task_id: UUID, found: WorkView) -> WorkView:
+async def _shown(tx: Transaction, principal: Principal, task_id: UUID, found: WorkView) -> tuple[Card, Scene, WorkView]:
     row = await tx.row(queries.SHOWN, tx.account_id, task_id, principal.id, *scenes.NOBODY_ELSE)
     if row is None:
         raise Missing.thing("task", task_id)
-    task = hints.shown(principal, scenes.card(row), scenes.scene(tx, row))
-    return msgspec.structs.replace(found, task=task, session_key=row["session_key"])
+    card, scene = scenes.card(row), scenes.scene(tx, row)
+    task = hints.shown(principal, card, scene)
+    return card, scene, msgspec.structs.replace(found, task=task, session_key=row["session_key"])

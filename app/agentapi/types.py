@@ -25,6 +25,8 @@ class WaitsFor(StrEnum):
     LEASE_RAN_OUT = "lease_ran_out"
     DEPENDENCY_OPEN = "dependency_open"
     DEPENDENCY_ARCHIVED = "dependency_archived"
+    FILES_RESERVED = "files_reserved"
+    WORKTREE_FAILED = "worktree_failed"
     OPEN_CHILDREN = "open_children"
     ASSIGNEE_TO_START = "assignee_to_start"
     ASSIGNEE_AT_CAPACITY = "assignee_at_capacity"

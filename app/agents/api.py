@@ -3,7 +3,7 @@
 from litestar import Response, get, patch, post
 from litestar.params import FromPath
 
-from app.agents import profiles_api, service
+from app.agents import identity_api, profiles_api, service, skills_api
 from app.agents.schemas import AgentEdit, AgentPage, AgentView, EffectiveView, NewAgent, SessionPage
 from app.kernel import paging
 from app.kernel.edge import CREATED, Call, identity, mutate, read
@@ -51,4 +51,4 @@ async def edit(request: Call, agent_id: FromPath[str]) -> Response[bytes]:
     return await mutate(request, "agents.manage", AgentEdit, lambda tx, who, body: service.edit(tx, who, wanted, body))
 
 
-ROUTES = (agents, agent, effective_policy, sessions, create, edit, *profiles_api.ROUTES)
+ROUTES = (agents, agent, effective_policy, sessions, create, edit, *profiles_api.ROUTES, *identity_api.ROUTES, *skills_api.ROUTES)

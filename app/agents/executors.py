@@ -14,6 +14,8 @@ from app.kernel.errors import Invalid
 from app.kernel.outside import Origin, origin_of
 
 TIMEOUT_LEAST, TIMEOUT_MOST = 5, 3600
+# What runs an agent by these reads no workspace, so that its prompt says who it is.
+WITHOUT_WORKSPACE = frozenset({Adapter.CHAT, Adapter.PROCESS, Adapter.MCP})
 PRICE_MOST = Decimal(1_000_000)
 PRICE_DIGITS = 9
 PRICE_STEP = Decimal(1).scaleb(-PRICE_DIGITS)

@@ -218,7 +218,7 @@ class IdentityLayer(SQLModel, table=True):
 
 
 class CompiledIdentity(SQLModel, table=True):
-    """What layers came to, kept once for each content; `sha256` is that of the prompt."""
+    """What layers came to, kept once for each prompt as long as a session names it; `sha256` is that of the prompt."""
 
     __tablename__ = "compiled_identities"
 
@@ -229,14 +229,17 @@ class CompiledIdentity(SQLModel, table=True):
     conflicts: list[Any] = Field(sa_column=json_column(default="[]"))
     sources: list[Any] = Field(sa_column=json_column(default="[]"))
     warnings: list[Any] = Field(sa_column=json_column(default="[]"))
-    created_at: datetime = Field(sa_column=at_column())
+    used_at: datetime = Field(sa_column=at_column())
 
 
 class SessionIdentity(SQLModel, table=True):
     """Which identity an agent's session was last given."""
 
     __tablename__ = "session_identities"
-    __table_args__ = (tenant_key("session_id", "agent_sessions", name="session_identities_session_fkey"),)
+    __table_args__ = (
+        tenant_key("session_id", "agent_sessions", name="session_identities_session_fkey"),
+        Index("session_identities_sha256_idx", "account_id", "sha256"),
+    )
 
     account_id: UUID = Field(primary_key=True)
     session_id: UUID = Field(primary_key=True)

@@ -9,7 +9,7 @@ import msgspec
 from app.agents import queries
 from app.agents.executors import Given, Outside, Settings, checked
 from app.agents.profile_schemas import NewProfile, ProfileEdit, ProfileView
-from app.agents.types import Adapter
+from app.agents.types import Adapter, ProfileChanged
 from app.events import service as events
 from app.kernel.errors import Duplicate, Missing, ProfileInUse, VersionConflict
 from app.kernel.ids import new_id
@@ -86,6 +86,7 @@ async def edit(tx: Transaction, who: Principal, profile_id: UUID, asked: Profile
         return await one(tx, profile_id)
     tx.write(queries.CHANGE_PROFILE, tx.account_id, profile_id, *_stored(wanted, settings), expect=1)
     _record(tx, who, "updated", (profile_id, wanted["name"], before.version + 1), sorted(sent))
+    await tx.tell(ProfileChanged(profile_id=profile_id))
     await tx.flush()
     return await one(tx, profile_id)
 

@@ -33,6 +33,7 @@ class NewAgent(Body):
     """`wake_minutes` is how often a gateway agent is woken when there is something for it to do; 0: never.
 
     `profile` names the executor profile that runs a gateway agent; unset: `default`, or the oldest.
+    `identity_folder` names the layers of identity that it shares with others.
     """
 
     slug: Slug
@@ -40,6 +41,7 @@ class NewAgent(Body):
     role: Name
     description: Text = ""
     soul: Text = ""
+    identity_folder: Slug | None = None
     flags: FlagsBody = msgspec.field(default_factory=FlagsBody)
     reach: Reach = Reach.PULL
     capacity: Capacity = 1
@@ -48,11 +50,16 @@ class NewAgent(Body):
 
 
 class AgentEdit(Body):
-    """`retired: true` takes the agent off duty and closes its sessions."""
+    """`retired: true` takes the agent off duty and closes its sessions.
+
+    `soul` and `identity_folder` are of its identity: what it says itself, and where it is looked for what it does not say.
+    """
 
     name: Name | UnsetType = UNSET
     role: Name | UnsetType = UNSET
     description: Text | UnsetType = UNSET
+    soul: Text | UnsetType = UNSET
+    identity_folder: Slug | None | UnsetType = UNSET
     flags: FlagsBody | UnsetType = UNSET
     reach: Reach | UnsetType = UNSET
     capacity: Capacity | UnsetType = UNSET
@@ -88,6 +95,7 @@ class AgentView(View):
     name: str
     role: str
     description: str
+    identity_folder: str | None
     flags: Flags
     reach: Reach
     profile: str | None
@@ -160,7 +168,10 @@ class AgentPage(View):
 
 
 class SessionView(View):
-    """A session as people see it; of its `key` only the end is shown."""
+    """A session as people see it; of its `key` only the end is shown.
+
+    `identity_sha256` is of the identity that it was last given, and since when; null while none was.
+    """
 
     id: UUID
     kind: SessionKind
@@ -170,37 +181,11 @@ class SessionView(View):
     opened_at: datetime
     closed_at: datetime | None
     closed_reason: str | None
+    identity_sha256: str | None
+    identity_at: datetime | None
 
 
 class SessionPage(View):
     items: list[SessionView]
-    next_cursor: str | None
-    limit: int
-
-
-class SkillsQuestion(Body):
-    """Of one agent, with the texts of its skills; otherwise of all by slug, where `cursor` is the `next_cursor` before."""
-
-    agent_slug: Called | None = None
-    limit: int | None = None
-    cursor: Called | None = None
-
-
-class SkillView(View):
-    slug: str
-    name: str
-    description: str
-    content: str | UnsetType = UNSET
-
-
-class AgentSkillsView(View):
-    agent_slug: str
-    skills: list[SkillView]
-    skill_count: int
-    updated_at: datetime
-
-
-class SkillsPage(View):
-    agents: list[AgentSkillsView]
     next_cursor: str | None
     limit: int

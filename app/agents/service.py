@@ -16,8 +16,9 @@ from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
 from app.kernel.wake import IDENTITY
 from app.kernel.wire import Page, clamped
+from app.policies import legacy
 from app.policies.capabilities import effective
-from app.policies.types import AccountPolicy, AgentFacts, Flag, Flags
+from app.policies.types import AccountPolicy, AgentFacts, Flag, Flags, Source
 from app.runtime import standing
 
 
@@ -47,6 +48,8 @@ async def effective_policy(tx: Transaction, agent_id: UUID) -> EffectiveView:
     """Every flag of an agent with the level that decided it."""
     row, account = await _row(tx, agent_id), await accounts.policy(tx)
     found = effective(_facts(row), account)
+    if found.flags[Flag.IS_REVIEWER].source is Source.LEGACY:
+        legacy.remarked()
     flags = {flag.value: ResolvedView(value=one.value, source=one.source) for flag, one in found.flags.items()}
     return EffectiveView(agent_id=row["id"], slug=row["slug"], is_orchestrator=found.is_orchestrator, flags=flags)
 
@@ -68,6 +71,7 @@ async def create(tx: Transaction, principal: Principal, asked: NewAgent) -> Agen
         profile_id,
         asked.capacity,
         asked.wake_minutes,
+        asked.identity_folder,
         expect=1,
     )
     sessions.of_agent(tx, agent_id)
@@ -105,6 +109,8 @@ async def edit(tx: Transaction, principal: Principal, agent_id: UUID, asked: Age
         retired,
         capacity,
         minutes,
+        _given(asked.soul, None),
+        _given(asked.identity_folder, row["identity_folder"]),
         expect=1,
     )
     _follow(tx, row, retired=retired)
@@ -178,6 +184,7 @@ def _view(row: Any, account: AccountPolicy) -> AgentView:
         name=facts.name,
         role=facts.role,
         description=row["description"],
+        identity_folder=row["identity_folder"],
         flags=facts.flags,
         reach=Reach(row["reach"]),
         profile=row["profile"],

@@ -1,7 +1,7 @@
 """What agents may ask about each other."""
 
 from app.agents import skills
-from app.agents.schemas import SkillsPage, SkillsQuestion
+from app.agents.skill_schemas import SkillsPage, SkillsQuestion
 from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
 from app.policies.types import Action

@@ -113,3 +113,48 @@ class LayerScope(StrEnum):
     AGENT = "agent"
     FOLDER = "folder"
     SHARED = "shared"
+
+
+class Approval(StrEnum):
+    """Whether a skill's text was approved as it is."""
+
+    NOT_REQUIRED = "not_required"
+    PENDING = "pending"
+    APPROVED = "approved"
+
+
+class Approving(StrEnum):
+    """Whether somebody may approve a text: another's, their own as the only admin there is, or not."""
+
+    BY_ANOTHER = "by_another"
+    ALONE = "alone"
+    REFUSED = "refused"
+
+
+class SkillFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a skill's use depends on; an approval is of one version."""
+
+    version: int = 1
+    is_enabled: bool = True
+    requires_approval: bool = False
+    approved_version: int | None = None
+    approved_by_id: UUID | None = None
+    edited_by_id: UUID | None = None
+
+
+class IdentityChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """Told when layers of identity were written or taken away; without `agent_ids` it may concern every agent."""
+
+    agent_ids: tuple[UUID, ...] | None = None
+
+
+class SkillsChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """Told when what these agents are taught has changed; without `agent_ids` it may concern every agent."""
+
+    agent_ids: tuple[UUID, ...] | None = None
+
+
+class ProfileChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """Told when an executor profile was edited."""
+
+    profile_id: UUID

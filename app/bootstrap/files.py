@@ -9,13 +9,18 @@ import msgspec
 import yaml
 from msgspec import Meta
 
+from app.agents.layering import cleaned
+from app.agents.types import Layer, LayerScope
 from app.bootstrap import rules
+from app.bootstrap.rules import seeded
 from app.bootstrap.types import (
     ACCOUNT_FILE,
+    IDENTITY_FOLDER,
     REPOSITORY_FILE,
     AccountSeed,
     AgentSeed,
     DocumentSeed,
+    LayerSeed,
     RepositorySeed,
     Seeds,
     Shelf,
@@ -29,7 +34,8 @@ MARKDOWN: dict[str, type[AgentSeed | DocumentSeed | SkillSeed]] = {
     "documents": DocumentSeed,
     "skills": SkillSeed,
 }
-KNOWN = (ACCOUNT_FILE, REPOSITORY_FILE, *MARKDOWN, "README.md")
+KNOWN = (ACCOUNT_FILE, REPOSITORY_FILE, *MARKDOWN, IDENTITY_FOLDER, "README.md")
+LAYERS = {f"{layer.upper()}.md": layer for layer in Layer}
 FRONT = "---\n"
 BOOLEAN = "tag:yaml.org,2002:bool"
 
@@ -57,6 +63,11 @@ def variables(settings: Settings) -> dict[str, str | None]:
         "REPO_URL": rules.without_credentials(settings.repo_url),
         "REPO_BASE_BRANCH": settings.repo_base_branch,
         "REPO_BRANCH_PREFIX": settings.repo_branch_prefix,
+        "REPO_BRANCH_PATTERN": settings.repo_branch_pattern,
+        "REPO_BRANCH_PER_TASK": "true" if settings.repo_branch_per_task else "false",
+        "REPO_KEEP_WORKTREES": "true" if settings.repo_keep_worktrees else "false",
+        "REPO_PROTECTED_BRANCHES": settings.repo_protected_branches,
+        "REPO_CLONE_DEPTH": str(settings.repo_clone_depth) if settings.repo_clone_depth else None,
         "WRITABLE_REPO_DIR": str(settings.writable_repo_dir) if settings.writable_repo_dir else None,
     }
 
@@ -85,19 +96,56 @@ class _Reading:
         for path in sorted(self._directory.iterdir()):
             if path.name not in KNOWN and not path.name.startswith("."):
                 self._note(path, f"is no seed; seeds are {', '.join(KNOWN[:-1])}")
-        shelf = Shelf(account=self._yaml(self._directory / ACCOUNT_FILE, AccountSeed))
+        shelf = Shelf(account=self._yaml(self._directory / ACCOUNT_FILE, AccountSeed), repository_url=self._values["REPO_URL"])
         if (self._directory / REPOSITORY_FILE).exists():
-            shelf.repository = self._yaml(self._directory / REPOSITORY_FILE, RepositorySeed)
+            shelf.repositories = self._repositories(self._directory / REPOSITORY_FILE)
         for folder, kind in MARKDOWN.items():
             if (self._directory / folder).is_dir():
                 paths = sorted((self._directory / folder).iterdir(), key=lambda path: path.stem)
                 seen = (self._markdown(path, kind) for path in paths if not path.name.startswith("."))
                 getattr(shelf, folder).extend(seed for seed in seen if seed)
+        shelf.layers = list(self._layers(self._directory / IDENTITY_FOLDER))
         return shelf
+
+    def _layers(self, root: Path) -> Iterator[tuple[LayerSeed, str]]:
+        """Layers of identity: `shared/SOUL.md`, `agents/agent-slug/USER.md`, `folders/name/IDENTITY.md`."""
+        for path in sorted(root.rglob("*")) if root.is_dir() else ():
+            if path.is_dir() or path.name.startswith("."):
+                continue
+            match (*path.relative_to(root).parts[:-1], LAYERS.get(path.name)):
+                case ("shared", Layer() as layer):
+                    place: dict[str, str | None] = {"scope": LayerScope.SHARED, "layer": layer}
+                case ("agents", name, Layer() as layer) if layer is not Layer.SOUL:
+                    place = {"scope": LayerScope.AGENT, "name": name, "layer": layer}
+                case ("folders", name, Layer() as layer):
+                    place = {"scope": LayerScope.FOLDER, "name": name, "layer": layer}
+                case _:
+                    self._note(
+                        path, "is no layer: they are shared/, agents/agent-slug/ and folders/name/ with " + ", ".join(LAYERS)
+                    )
+                    continue
+            text, problems = self._text(path), list(_problems(LayerSeed, place, ""))
+            for problem in problems:
+                self._note(path, problem)
+            if text is not None and not problems:
+                yield msgspec.convert(place, LayerSeed), f"{cleaned(self._filled(path, text)).strip()}\n"
 
     def _yaml(self, path: Path, kind: type[S]) -> S | None:
         text = self._text(path)
         return None if text is None else self._converted(path, text, kind)
+
+    def _repositories(self, path: Path) -> list[RepositorySeed]:
+        """One mapping, or a list of them."""
+        text = self._text(path)
+        given = None if text is None else self._parsed(path, text)
+        if given is None:
+            return []
+        typed = [seeded.typed(one) for one in (given if isinstance(given, list) else [given])]
+        kind = list[RepositorySeed] if isinstance(given, list) else RepositorySeed
+        problems = list(_problems(kind, typed if isinstance(given, list) else typed[0], ""))
+        for problem in problems:
+            self._note(path, problem)
+        return [] if problems else msgspec.convert(typed, list[RepositorySeed])
 
     def _markdown(self, path: Path, kind: type[S]) -> tuple[S, str] | None:
         text = self._text(path)
@@ -127,14 +175,20 @@ class _Reading:
             return None
         return text
 
-    def _converted(self, path: Path, text: str, kind: type[S]) -> S | None:
+    def _parsed(self, path: Path, text: str) -> Any:
+        """What the YAML says, None when it is none."""
         try:
             given = yaml.load(text, _Loader)  # noqa: S506 it is a SafeLoader
         except yaml.YAMLError as error:
             self._note(path, f"is no YAML: {error}")
             return None
         # Filled after parsing, so that no value can change what the file says.
-        given = self._filled(path, given)
+        return {} if given is None else self._filled(path, given)
+
+    def _converted(self, path: Path, text: str, kind: type[S]) -> S | None:
+        given = self._parsed(path, text)
+        if given is None:
+            return None
         problems = list(_problems(kind, given, ""))
         for problem in problems:
             self._note(path, problem)
@@ -167,7 +221,8 @@ def _problems(kind: Any, given: object, at: str) -> Iterator[str]:
         try:
             msgspec.convert(given, kind)
         except msgspec.ValidationError as error:
-            expected = next((meta.description for meta in get_args(kind)[1:] if isinstance(meta, Meta)), None)
+            told = (meta for part in (kind, *get_args(kind)) for meta in get_args(part)[1:] if isinstance(meta, Meta))
+            expected = next((meta.description for meta in told), None)
             yield f"{at} must be {expected}" if expected else f"{at}: {error}"
 
 

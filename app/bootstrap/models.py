@@ -25,7 +25,10 @@ class SeedRecord(SQLModel, table=True):
 
 
 class RepositoryClone(SQLModel, table=True):
-    """How the clone of a repository stands; `advice` says what to do about its `trouble`, and `setting` which key to look at."""
+    """How the clone of a repository stands; `advice` says what to do about its `trouble`, and `setting` which key to look at.
+
+    `command_id` is the sync that was ordered last; what an older one finds does not count any more.
+    """
 
     __tablename__ = "repository_clones"
     __table_args__ = (
@@ -47,6 +50,7 @@ class RepositoryClone(SQLModel, table=True):
     setting: str | None = None
     advice: str | None = None
     remark: str | None = None
+    command_id: UUID | None = None
     synced_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
     changed_at: datetime = Field(sa_column=at_column())
 
@@ -70,5 +74,6 @@ class AgentWorkspace(SQLModel, table=True):
     warnings: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'")))
     token_id: UUID | None = None
     problem: str | None = None
+    version: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     synced_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
     changed_at: datetime = Field(sa_column=at_column())

@@ -12,11 +12,11 @@ import msgspec
 from app.accounts import queries as account_queries
 from app.accounts import service as accounts
 from app.agents import gateways, liveness, sessions, waking
-from app.bootstrap import files, furnishing, queries, rules, syncing
+from app.bootstrap import files, furnishing_orders, ordering, queries, rules, syncing
 from app.bootstrap.types import Action, Kind, Present, Record, Report, Seeds, Step
 from app.events import service as events
 from app.kernel.db import Database, retried
-from app.kernel.errors import Fenced
+from app.kernel.errors import Fenced, Overloaded
 from app.kernel.ids import new_id
 from app.kernel.settings import Settings
 from app.kernel.startup import CannotStart
@@ -35,6 +35,7 @@ WRITES = {
     Kind.PERSON: queries.PEOPLE,
     Kind.PROFILE: queries.PROFILES,
     Kind.SKILL: queries.SKILLS,
+    Kind.IDENTITY: queries.IDENTITIES,
     Kind.AGENT: queries.AGENTS,
     Kind.DOCUMENT: queries.DOCUMENTS,
     Kind.REPOSITORY: queries.REPOSITORIES,
@@ -50,7 +51,7 @@ async def load(
     seeds = await asyncio.to_thread(files.read, directory, settings=settings, account_slug=account_slug, gateway_url=gateway_url)
     for _ in range(ATTEMPTS):
         try:
-            return await _attempt(database, seeds)
+            return await _attempt(database, seeds, settings)
         except Fenced:
             # Another process made one of the rows first; what it made is read again.
             continue
@@ -73,17 +74,17 @@ async def principal(database: Database, account_slug: str, name: str) -> tuple[U
     return account_id, ActorKind(row["kind"]), row["id"]
 
 
-async def _attempt(database: Database, seeds: Seeds) -> Report:
+async def _attempt(database: Database, seeds: Seeds, settings: Settings) -> Report:
     async def once() -> Report:
         found = await _account_id(database, seeds.slug)
         async with database.transaction(found or new_id(), origin=_origin()) as tx:
-            return await _loaded(tx, seeds, is_new=found is None)
+            return await _loaded(tx, seeds, settings, is_new=found is None)
 
     report: Report = await retried(once)
     return report
 
 
-async def _loaded(tx: Transaction, seeds: Seeds, *, is_new: bool) -> Report:
+async def _loaded(tx: Transaction, seeds: Seeds, settings: Settings, *, is_new: bool) -> Report:
     present, loaded = ({}, {}) if is_new else await _known(tx, seeds)
     steps = [_step(tx, record, present=present, loaded=loaded) for record in seeds.records]
     ids = {(step.record.kind.value, step.record.key): step.id for step in steps}
@@ -100,9 +101,14 @@ async def _loaded(tx: Transaction, seeds: Seeds, *, is_new: bool) -> Report:
         await standing.soon(tx, waking.STANDING)
     await tx.flush()
     await gateways.rouse_if_used(tx)
+    try:
+        followed = await ordering.after_load(tx, steps, settings=settings)
+    except Overloaded:
+        # A full queue is no reason not to start: the sweep orders what it did not take.
+        followed = ["  repositories: synced later, since a queue of the account is full"]
     return Report(
         account_id=tx.account_id,
-        lines=rules.report(seeds.slug, steps, left=sorted(loaded.keys() - ids.keys()), is_new=is_new),
+        lines=rules.report(seeds.slug, steps, left=sorted(loaded.keys() - ids.keys()), is_new=is_new) + followed,
         credentials=list(_credentials(tx, steps)) if is_new else [],
     )
 
@@ -113,7 +119,7 @@ async def _add_schedules(tx: Transaction) -> None:
     # Whether anybody is to be woken it finds out at its first tick.
     awake = msgspec.structs.replace(waking.STANDING, asleep=None)
     rooms = (retention.STANDING, liveness.STANDING, gateways.STANDING, ending.STANDING, usage.STANDING)
-    for schedule in (*rooms, syncing.STANDING, furnishing.STANDING, awake):
+    for schedule in (*rooms, syncing.STANDING, furnishing_orders.STANDING, awake):
         standing.add(tx, schedule, now=now)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from app.bootstrap import workspaces_contents as workspaces
 from app.delivery import neutrality, render, templating
 from app.delivery.neutrality import Rule
 from app.delivery.render import Templates
@@ -13,6 +14,7 @@ from app.kernel.startup import CannotStart
 
 TEXTS = frozenset({".j2", ".md", ".txt", ".yaml", ".yml"})
 MANUALS = ROOT / "docs" / "runtime"
+WORKSPACES = ROOT / "app" / "bootstrap" / "templates"
 
 
 def problems(settings: Settings, paths: Sequence[Path], more: Sequence[Path]) -> list[Problem]:
@@ -34,9 +36,13 @@ def _in_given(paths: Sequence[Path], rules: tuple[Rule, ...]) -> Iterator[Proble
 
 def _in_all(settings: Settings, rules: tuple[Rule, ...]) -> Iterator[Problem]:
     templating.ready(settings)
+    workspaces.ready(settings)
     own = [settings.templates_dir] if settings.templates_dir else []
-    yield from _in_files([render.DIRECTORY, *own, settings.seeds_dir, MANUALS], rules)
+    manuals = dict.fromkeys((MANUALS, settings.manuals_dir))
+    yield from _in_files([render.DIRECTORY, WORKSPACES, *own, settings.seeds_dir, *manuals], rules)
     yield from _in_prompts(_templates(settings.templates_dir), rules)
+    for name, text in workspaces.samples(settings):
+        yield from neutrality.found(text, place=f"<{name} of a workspace>", by=rules)
 
 
 def _templates(directory: Path | None) -> Templates:

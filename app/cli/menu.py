@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import runtime
+from app.cli import repository, runtime, workspace, worktree
 from app.kernel import settings as configuration
 from app.kernel.startup import CannotStart
 
@@ -24,6 +24,9 @@ lint = typer.Typer(rich_markup_mode=None, help="Read what agents read.", no_args
 app.add_typer(db, name="db")
 app.add_typer(lint, name="lint")
 app.add_typer(runtime.app, name="runtime")
+app.add_typer(repository.app, name="repository")
+app.add_typer(workspace.app, name="workspace")
+app.add_typer(worktree.app, name="worktree")
 
 
 def main() -> None:
@@ -136,7 +139,9 @@ def mcp(
     url: Annotated[
         str | None, typer.Option("--url", help="Where the board is. Default: CALLBOARD_HOST and CALLBOARD_PORT.")
     ] = None,
-    toolset: Annotated[str | None, typer.Option("--toolset", help="More tools: tasks, documents, team, memory or all.")] = None,
+    toolset: Annotated[
+        str | None, typer.Option("--toolset", help="More tools: tasks, documents, team, memory, vcs or all.")
+    ] = None,
 ) -> None:
     """Connect an MCP client over standard input and output.
 
@@ -215,6 +220,18 @@ def downgrade(revision: Annotated[str, typer.Argument(help="A revision, or how f
 
     settings = connection.connected(configuration.from_environment())
     asyncio.run(migrate.downgrade(connection.admin_url(settings), revision))
+
+
+@db.command()
+def url() -> None:
+    """Print the address of the database, its password included, for pg_dump and psql.
+
+    \b
+    pg_dump --format=custom --file=board.dump "$(./callboard db url)"
+    """
+    from app.cli import connection
+
+    print(connection.admin_url(connection.connected(configuration.from_environment())))
 
 
 @lint.callback()

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from app.cli import seeds
+from app.cli import repository, seeds
 from app.cli.address import board_url, check_port
 from app.cli.attached import CLOSING_SECONDS
 from app.cli.children import Children
@@ -83,8 +83,15 @@ async def _serve(settings: Settings, stack: AsyncExitStack, stops: Stops) -> Non
         # These tokens are made once, so they are handed over even when the start fails here.
         seeds.show(report, settings.data_dir)
     children.may_restart = True
+    watching = asyncio.create_task(repository.watch(settings, report.account_id))
+    stack.push_async_callback(_ended, watching)
     print(f"Callboard is ready at {board_url(settings)}\nNext, in another terminal:  ./callboard demo", flush=True)
     raise CannotStart(await children.failed)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _until_ready(url: str, children: Children) -> None:

@@ -6,7 +6,9 @@ from uuid import UUID
 
 import msgspec
 
-from app.delivery import handover, queries
+from app.agents import identity as identities
+from app.agents.layering import Compiled, compile_identity
+from app.delivery import handover, profiles, queries, siting
 from app.delivery.queries import prompts
 from app.delivery.types import AuthorKind, DeliveryFacts
 from app.delivery.types.prompts import (
@@ -17,7 +19,6 @@ from app.delivery.types.prompts import (
     PromptNotification,
     PromptTask,
     PromptWakeup,
-    RepositoryFacts,
 )
 from app.delivery.types.runs import Tool
 from app.kernel.transaction import Transaction
@@ -55,10 +56,15 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ground(msgspec.Struct, frozen=True, kw_only=True):
-    """What a prompt is rendered from, and by which templates of the account, each with its name."""
+    """What a prompt is rendered from, and by which templates of the account, each with its name.
+
+    `identity_before` is the digest of the identity that the session was last given.
+    """
 
     context: PromptContext
     templates: tuple[tuple[str, str], ...]
+    identity: Compiled
+    identity_before: str | None
 
 
 class _Talk(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,7 +123,8 @@ async def context(
     """Everything that the prompt says, and the account's own templates to say it with."""
     row, account = found.notification, found.account
     talk = await _talk(tx, found)
-    ground = await tx.row(prompts.GROUND, tx.account_id)
+    ground = await tx.row(prompts.GROUND, tx.account_id, row["agent_id"], row["session_id"])
+    identity = compile_identity(identities.found(ground))
     leader = member(found.crew, account.orchestrator_agent_id)
     made = PromptContext(
         account_name=row["account_name"],
@@ -131,7 +138,7 @@ async def context(
         message=talk.message,
         thread=talk.thread,
         thread_omitted=talk.omitted,
-        repository=_repository(ground),
+        repository=siting.facts(ground, found.task, executors=row["profiles"]),
         briefing=ground["briefing"],
         mentionable=tuple(_mentionable(one, account) for one in found.crew if one.id != row["agent_id"]),
         orchestrator_slug=leader.slug if leader else None,
@@ -144,9 +151,11 @@ async def context(
         seen=talk.unread.upto,
         tools=tools,
         wakeup=wakeup,
+        identity=identity.prompt if profiles.needs_identity(row["profiles"]) else None,
     )
     templates = msgspec.json.decode(ground["templates"], type=dict[str, str]) if ground["templates"] else {}
-    return Ground(context=made, templates=tuple(sorted(templates.items())))
+    named = tuple(sorted(templates.items()))
+    return Ground(context=made, templates=named, identity=identity, identity_before=ground["identity_sha256"])
 
 
 async def _talk(tx: Transaction, found: Situation) -> _Talk:
@@ -219,14 +228,6 @@ def _message(row: Any) -> PromptMessage:
     return PromptMessage(
         id=row["id"], author_kind=author, author_name=row["author_name"], content=row["content"], at=row["created_at"]
     )
-
-
-def _repository(ground: Any) -> RepositoryFacts | None:
-    if ground["repository"] is None:
-        return None
-    known = msgspec.json.decode(ground["repository"])
-    names = ("name", "url", "base_branch", "branch_prefix", "writable_dir")
-    return RepositoryFacts(**{name: known.get(name) for name in names}, notes=ground["notes"])
 
 
 def _mentionable(agent: AgentFacts, account: AccountPolicy) -> MentionableAgent:

@@ -11,9 +11,15 @@ from app.policies.types import AccountPolicy, Action, Actor
 from app.policies.verbs import Toolset, Verb
 
 
-def offered(verbs: Iterable[Verb], kind: NotificationType, *, actor: Actor, account: AccountPolicy) -> list[Verb]:
-    """What the agent may ever be allowed, as far as its turn is for that: who was assigned acknowledges before it works."""
-    return [verb for verb in verbs if fits(verb, kind) and rules.offers(verb.action, actor=actor, account=account)]
+def offered(
+    verbs: Iterable[Verb], kind: NotificationType, *, actor: Actor, account: AccountPolicy, has_repository: bool = True
+) -> list[Verb]:
+    """What the agent may ever be allowed, as far as its turn is for that: who was assigned acknowledges before it works.
+
+    Without a repository there is nothing to do with git.
+    """
+    wanted = (verb for verb in verbs if has_repository or verb.toolset is not Toolset.VCS)
+    return [verb for verb in wanted if fits(verb, kind) and rules.offers(verb.action, actor=actor, account=account)]
 
 
 def fits(verb: Verb, kind: NotificationType) -> bool:

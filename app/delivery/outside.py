@@ -50,6 +50,12 @@ class Outside:
             return None
         return self._sealed(fence(text, label=label, token=self.token, limit=limit), "" if is_known else text[:limit])
 
+    def trusted(self, text: str | None, *, limit: int) -> str | None:
+        """The account's own words to its agents: no fence stands around them, and only their length is bound."""
+        if not text:
+            return None
+        return self.vault.seal(Fenced(text.rstrip("\n") if len(text) <= limit else f"{text[:limit]}\n\u2026 cut here"))
+
     def _sealed(self, fenced: Fenced, new: str) -> str:
         if new:
             # The fence knows look-alikes better than any search for them.

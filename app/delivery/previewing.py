@@ -8,7 +8,7 @@ from uuid import UUID
 import httpx
 import msgspec
 
-from app.delivery import briefing, neutrality, offering, profiles, prompting, render, templating, wakeups
+from app.delivery import briefing, neutrality, offering, profiles, prompting, render, siting, templating, wakeups
 from app.delivery.gateway.registry import Gateways
 from app.delivery.queries import prompts as queries
 from app.delivery.template_schemas import Preview, PreviewView, ProblemView, ToolView
@@ -63,7 +63,9 @@ class Previews:
         if found.agent is None or not self._gateways.of(own.adapter).offers_tools(own):
             return ()
         actor = AgentActor(found.agent, found.policy)
-        return tuple(map(offering.tool, offering.offered(self._verbs, kind, actor=actor, account=found.account)))
+        has_repository = siting.is_on(found.task)
+        verbs = offering.offered(self._verbs, kind, actor=actor, account=found.account, has_repository=has_repository)
+        return tuple(map(offering.tool, verbs))
 
     def _rendered(self, ground: briefing.Ground, asked: Preview) -> tuple[Prompt, list[Problem]]:
         given = {name.value: content for name, content in (asked.templates or {}).items()}

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from app.agents.executors import WITHOUT_WORKSPACE
 from app.agents.types import Adapter
 from app.delivery.types.runs import FailureClass, Profile
 from app.runtime.closings import Failure
@@ -47,6 +48,12 @@ def read(profiles: str | None, *, timeout_seconds: float) -> tuple[Profile, ...]
         for row in rows
     )
     return found or (msgspec.structs.replace(DEFAULT, timeout_seconds=timeout_seconds),)
+
+
+def needs_identity(profiles: str | None) -> bool:
+    """Whether one of them runs the agent by nothing but its prompt."""
+    rows = msgspec.json.decode(profiles or "[]", type=tuple[_Row, ...])
+    return any(row.adapter in WITHOUT_WORKSPACE for row in rows)
 
 
 def order(profiles: Sequence[Profile], *, name: str, adapter: Adapter) -> tuple[Profile, ...]:

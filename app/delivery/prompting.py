@@ -6,6 +6,7 @@ from pathlib import Path
 import structlog
 from prometheus_client import Counter
 
+from app.agents import identity as identities
 from app.delivery import briefing, render, wakeups
 from app.delivery.fence import TooLarge
 from app.delivery.render import Templates
@@ -74,6 +75,7 @@ async def build(
         else:
             for one in prompt.suspicions:
                 SUSPICIONS.labels(one).inc()
+            identities.give(tx, found.notification["session_id"], ground.identity, before=ground.identity_before)
             return prompt
     raise AssertionError("the built-in templates come last")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from app.delivery import briefing, loops, offering, profiles, prompting, rounds, stopping, wakeups
+from app.delivery import briefing, loops, offering, profiles, prompting, rounds, siting, stopping, wakeups
 from app.delivery.ending import end
 from app.delivery.queries import runs as queries
 from app.delivery.resources import Resources
@@ -106,7 +106,9 @@ def _tools(ready: Ready, found: briefing.Situation, resources: Resources) -> tup
     if found.agent is None or not resources.gateways.of(own.adapter).offers_tools(own):
         return ()
     actor = AgentActor(found.agent, found.policy)
-    return tuple(map(offering.tool, offering.offered(resources.verbs, ready.type, actor=actor, account=found.account)))
+    has_repository = siting.is_on(found.task)
+    verbs = offering.offered(resources.verbs, ready.type, actor=actor, account=found.account, has_repository=has_repository)
+    return tuple(map(offering.tool, verbs))
 
 
 def _sent(tx: Transaction, ready: Ready, resources: Resources) -> Ready:

@@ -19,6 +19,7 @@ from app.delivery.types.prompts import (
     PromptTask,
     PromptWakeup,
     RepositoryFacts,
+    Site,
 )
 from app.delivery.types.runs import Tool
 from app.notifications.types import NotificationType
@@ -31,6 +32,15 @@ ROLES = ("worker", "reviewer", "orchestrator", "reader")
 FACTS = RepositoryFacts(
     name="name", url="url", base_branch="branch", branch_prefix="prefix", writable_dir="directory", notes="notes"
 )
+SITES = {
+    TaskStatus.INBOX: Site.OFF,
+    TaskStatus.ASSIGNED: Site.LATER,
+    TaskStatus.IN_PROGRESS: Site.READY,
+    TaskStatus.REVIEW: Site.READY,
+    TaskStatus.DONE: Site.FAILED,
+    TaskStatus.BLOCKED: Site.MAKING,
+    TaskStatus.ARCHIVED: Site.LATER,
+}
 TOOLS = (
     "task_load",
     "task_status",
@@ -64,7 +74,7 @@ def longest() -> Iterator[Specimen]:
     for kind in (NotificationType.THREAD_UPDATE, NotificationType.WAKEUP):
         base = _context(kind, "orchestrator", TaskStatus.REVIEW, is_full=True)
         said = tuple(replace(_message(number), content="x" * LONG) for number in range(80))
-        talk = replace(base, message=said[0], unread=said[1:51], thread=said[51:], briefing="x" * LONG)
+        talk = replace(base, message=said[0], unread=said[1:51], thread=said[51:], briefing="x" * LONG, identity="x" * 2 * LONG)
         if base.wakeup is not None:
             step = replace(base.wakeup.steps[0], title="x" * LONG, description="x" * LONG, moves_next="x" * LONG)
             talk = replace(base, wakeup=replace(base.wakeup, steps=(step,) * 250, thread=said), briefing="x" * LONG)
@@ -107,7 +117,7 @@ def _filled(base: PromptContext, status: TaskStatus, *, is_wakeup: bool) -> Prom
         thread_omitted=3,
         unread=() if is_wakeup else said[2:],
         unread_omitted=2,
-        repository=FACTS,
+        repository=FACTS if is_wakeup else replace(FACTS, branch="branch", worktree="path", problem="why", site=SITES[status]),
         briefing="briefing",
         mentionable=tuple(
             MentionableAgent(slug=f"reviewer-slug-{n}", name="name", role="role", is_reviewer=n % 2 == 0) for n in range(30)
@@ -117,6 +127,7 @@ def _filled(base: PromptContext, status: TaskStatus, *, is_wakeup: bool) -> Prom
         next_statuses=(TaskStatus.IN_PROGRESS, TaskStatus.REVIEW, TaskStatus.DONE),
         handoffs=() if is_wakeup else (_handoff(),),
         evidence=Evidence.CHECKED,
+        identity="## Rules\n- identity\n",
         tools=tuple(Tool(name=name, description="", parameters={}) for name in TOOLS) if status is TaskStatus.REVIEW else (),
     )
 

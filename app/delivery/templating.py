@@ -31,6 +31,8 @@ from app.runtime import alerts
 
 NEWEST = 2**31 - 1
 PROBLEMS_SHOWN = 20
+# Pages of workspaces lie there, which are another room's.
+PAGES = "workspace"
 
 
 def ready(settings: Settings) -> None:
@@ -41,7 +43,7 @@ def ready(settings: Settings) -> None:
     elif not directory.is_dir():
         raise CannotStart(f"CALLBOARD_TEMPLATES_DIR: there is no directory {directory}")
     else:
-        if not render.files_of(directory):
+        if not (render.files_of(directory) or (directory / PAGES).is_dir()):
             names = ", ".join(f"{name}{render.SUFFIX}" for name in TemplateName)
             raise CannotStart(f"CALLBOARD_TEMPLATES_DIR: {directory} holds none of {names}")
         if strange := render.strange_in(directory):

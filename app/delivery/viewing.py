@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from app.delivery import placing
 from app.delivery.fence import inline
 from app.delivery.outside import NAME_LIMIT, Outside
 from app.delivery.types.prompts import (
@@ -18,12 +19,10 @@ from app.notifications.types import NotificationType
 from app.tasks.types import TaskStatus
 
 BODY_LIMIT = 15_000
+IDENTITY_LIMIT = 30_000
 TITLE_LIMIT = 500
-THREAD_LENGTH = 25
-THREAD_MESSAGE_LIMIT = 1_500
-UNREAD_LENGTH = 50
-UNREAD_LIMIT = 50_000
-UNREAD_LEAST = 1_000
+THREAD_LENGTH, THREAD_MESSAGE_LIMIT = 25, 1_500
+UNREAD_LENGTH, UNREAD_LIMIT, UNREAD_LEAST = 50, 50_000, 1_000
 MENTIONABLE_LENGTH = 25
 LABELS_LENGTH = 20
 CRITERION_LIMIT = 500
@@ -67,13 +66,14 @@ def view(context: PromptContext, *, outside: Outside) -> View:
         "handoffs": outside.rows(_handoff(one, outside=outside) for one in context.handoffs[:HANDOFFS_LENGTH]),
         "evidence": context.evidence.value,
         "thread": _thread(context, outside=outside),
-        "repository": _repository(context.repository or RepositoryFacts(), outside=outside),
+        "repository": placing.shown(context.repository or RepositoryFacts(), outside=outside),
         "briefing": outside.block(context.briefing, label="briefing document", is_known=True),
         "mentionable": outside.rows(_mentionable(other, outside=outside) for other in shown),
         "mentionable_omitted": len(context.mentionable) - len(shown),
         "policy": dict(context.policy),
         "may_close": context.may_close,
         "next_statuses": outside.rows(_next_statuses(context)),
+        "identity": outside.trusted(context.identity, limit=IDENTITY_LIMIT),
         "base_url": context.base_url.rstrip("/"),
         "wakeup": _wakeup(context.wakeup, context=context, outside=outside) if context.wakeup else None,
         **_people(context, outside=outside),
@@ -197,21 +197,6 @@ def _handoff(one: PromptHandoff, *, outside: Outside) -> str | None:
         f"{one.kind.value} handoff by {one.author_kind} {inline(one.author_name, NAME_LIMIT)}, {one.at.isoformat(' ', 'seconds')}"
     )
     return outside.block("\n".join(lines), label=label, limit=HANDOFF_LIMIT)
-
-
-def _repository(facts: RepositoryFacts, *, outside: Outside) -> View:
-    named = {
-        "name": facts.name,
-        "URL": facts.url,
-        "writable directory": facts.writable_dir,
-        "base branch": facts.base_branch,
-        "branch prefix": facts.branch_prefix,
-    }
-    return {
-        "facts": outside.rows((name, outside.short(value, TITLE_LIMIT)) for name, value in named.items() if value),
-        "missing": outside.rows(name for name, value in named.items() if not value),
-        "notes": outside.block(facts.notes, label="repository document", is_known=True),
-    }
 
 
 def _wakeup(wakeup: PromptWakeup, *, context: PromptContext, outside: Outside) -> View:

@@ -1,10 +1,12 @@
 """Files below one directory to which others write too: no name leads out of it, and no link is followed."""
 
+import hashlib
 import os
 import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 
 NAME_MOST = 255
@@ -64,20 +66,55 @@ class Confined:
                     os.unlink(beside, dir_fd=where)
                 raise
 
-    def read(self, name: str) -> bytes | None:
-        """The content of a plain file, None where there is none."""
+    def read(self, name: str, *, most: int = -1) -> bytes | None:
+        """The content of a plain file, or its first `most` bytes; None where there is none."""
+        with self._opened(name) as file:
+            return file.read(most) if file else None
+
+    def digest(self, name: str) -> str | None:
+        """The SHA-256 of a plain file, however large it is; None where there is none."""
+        with self._opened(name) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() if file else None
+
+    def names(self, name: str) -> list[str]:
+        """What a directory holds, in order; nothing where there is none."""
+        try:
+            with self._directory(list(parts(name))) as where:
+                return sorted(entry.name for entry in os.scandir(where))
+        except FileNotFoundError:
+            return []
+
+    def move(self, name: str, to: str) -> bool:
+        """Give a file another name in its directory; False where that is taken."""
+        *above, last = parts(name)
+        *beside, new = parts(to)
+        if beside != above:
+            raise Escapes("it must stay in its directory")
+        with self._directory(above) as where:
+            try:
+                os.link(last, new, src_dir_fd=where, dst_dir_fd=where, follow_symlinks=False)
+            except FileExistsError:
+                return False
+            os.unlink(last, dir_fd=where)
+        return True
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[BufferedReader | None]:
         *above, last = parts(name)
         try:
             with self._directory(above) as where:
                 handle = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=where)
         except FileNotFoundError:
-            return None
+            handle = None
         except OSError as error:
             raise Escapes(f"it cannot be read as a plain file ({error.strerror})") from None
+        if handle is None:
+            yield None
+            return
         with os.fdopen(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise Escapes("it is no plain file")
-            return file.read()
+            yield file
 
     def remove(self, name: str) -> bool:
         """Take a file or link away, and the directories that this leaves empty; whether it was there."""

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from app.kernel.errors import STATUS, CallboardError, Code
 from app.kernel.ids import new_id
 from app.kernel.refusals import DEFECT, content
+from app.kernel.remarks import heard
 from app.kernel.types import Origin
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -55,11 +56,22 @@ class Identified:
 
         async def identified(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
+                given = message["headers"]
+                message["headers"] = [*given, (b"x-request-id", request_id), *_remarked(given, remarks)]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=call.request_id, correlation_id=call.correlation_id):
+        known = structlog.contextvars.bound_contextvars(request_id=call.request_id, correlation_id=call.correlation_id)
+        with known, heard() as remarks:
             await self._inner(scope, receive, identified)
+
+
+def _remarked(given: Iterable[tuple[bytes, bytes]], remarks: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """What was remarked on the way; a header that the answer has already stays as it is."""
+    if not remarks:
+        return []
+    known = {name.lower() for name, _ in given}
+    found = [(name.lower().encode(), value.encode("latin-1")) for name, value in remarks.items()]
+    return [one for one in found if one[0] not in known]
 
 
 def _origin(headers: dict[bytes, bytes]) -> Origin:

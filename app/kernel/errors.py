@@ -23,6 +23,7 @@ class Code(StrEnum):
     DEPENDENCY_CYCLE = "dependency_cycle"
     ORCHESTRATOR_IN_USE = "orchestrator_in_use"
     PROFILE_IN_USE = "profile_in_use"
+    REPOSITORY_IN_USE = "repository_in_use"
     IDEMPOTENCY_IN_FLIGHT = "idempotency_in_flight"
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     REQUIREMENT_FAILED = "requirement_failed"
@@ -54,6 +55,7 @@ STATUS: dict[Code, int] = {
     Code.DEPENDENCY_CYCLE: 409,
     Code.ORCHESTRATOR_IN_USE: 409,
     Code.PROFILE_IN_USE: 409,
+    Code.REPOSITORY_IN_USE: 409,
     Code.IDEMPOTENCY_IN_FLIGHT: 409,
     Code.IDEMPOTENCY_MISMATCH: 422,
     Code.REQUIREMENT_FAILED: 422,
@@ -157,6 +159,10 @@ class OrchestratorInUse(CallboardError):
 
 class ProfileInUse(CallboardError):
     code = Code.PROFILE_IN_USE
+
+
+class RepositoryInUse(CallboardError):
+    code = Code.REPOSITORY_IN_USE
 
 
 class RequirementFailed(CallboardError):

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -61,7 +61,27 @@ async def run(
 
     TimeoutError after `seconds`; when this returns or raises, the program and all that it started have ended.
     """
-    starting = asyncio.create_task(_begun(_Ask(program, environment, directory, given), most_output))
+    return await _ran(_Ask(program, environment, directory, given), seconds=seconds, most=most_output)
+
+
+async def followed(
+    program: Sequence[str | Path],
+    *,
+    environment: Mapping[str, str],
+    directory: Path,
+    seconds: float,
+    said: Callable[[bytes], None],
+    holding: Sequence[int] = (),
+) -> Finished:
+    """The same for a program that tells how far it is: `said` gets its standard error piece by piece.
+
+    `holding` are open files that the guard and the program keep, such as a lock that must last as long as they do.
+    """
+    return await _ran(_Ask(program, environment, directory, b"", tuple(holding)), seconds=seconds, most=MOST_OUTPUT, said=said)
+
+
+async def _ran(ask: "_Ask", *, seconds: float, most: int, said: Callable[[bytes], None] | None = None) -> Finished:
+    starting = asyncio.create_task(_begun(ask, most, said))
     try:
         async with asyncio.timeout(seconds):
             running = await asyncio.shield(starting)
@@ -75,8 +95,8 @@ async def run(
     return running.finished()
 
 
-async def _begun(ask: "_Ask", most_output: int) -> "_Run":
-    return _Run(await asyncio.to_thread(_start, ask), most_output)
+async def _begun(ask: "_Ask", most: int, said: Callable[[bytes], None] | None) -> "_Run":
+    return _Run(await asyncio.to_thread(_start, ask), most, said)
 
 
 async def _end(starting: "asyncio.Task[_Run]") -> None:
@@ -89,6 +109,7 @@ class _Ask(NamedTuple):
     environment: Mapping[str, str]
     directory: Path
     given: bytes
+    holding: tuple[int, ...] = ()
 
 
 class _Guard:
@@ -121,7 +142,7 @@ def _start(ask: _Ask) -> _Guard:
                 stdin=guard_in,
                 stdout=theirs[1],
                 stderr=theirs[2],
-                pass_fds=(entry.fileno(), theirs[0]),
+                pass_fds=(entry.fileno(), theirs[0], *ask.holding),
                 env=dict(ask.environment),
                 cwd=ask.directory,
                 start_new_session=True,
@@ -145,8 +166,9 @@ def _fill(entry: IO[bytes], given: bytes) -> None:
 class _Run:
     """What a guard tells: the number of the program's group, then how the program ended."""
 
-    def __init__(self, guard: _Guard, most: int) -> None:
+    def __init__(self, guard: _Guard, most: int, said: Callable[[bytes], None] | None) -> None:
         self._guard = guard
+        self._said = said
         self._texts = {end: bytearray() for end in (guard.status, guard.output, guard.errors)}
         self._is_truncated = False
         self._told = asyncio.create_task(self._read(guard.status, most=CHUNK))
@@ -201,5 +223,7 @@ class _Run:
                 room = most - len(kept)
                 self._is_truncated |= len(chunk) > room
                 kept += chunk[:room]
+                if self._said and end == self._guard.errors:
+                    self._said(chunk)
         finally:
             transport.close()

@@ -1,6 +1,7 @@
 """The one registry of settings: key, meaning, default, type and range are each said once, in `Settings`."""
 
 import os
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,6 +19,7 @@ from app.kernel.urls import redacted
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "CALLBOARD_"
+REPOSITORY_NAME = re.compile(r"(?!\.)[^\x00-\x1f\x7f/\\]{1,100}")
 
 Postgres = Annotated[str, Meta(pattern=r"^postgres(ql)?(\+\w+)?://", description="a postgresql:// address")]
 Http = Annotated[str, Meta(pattern=r"^https?://[^/\s]", description="an http:// or https:// address")]
@@ -355,8 +357,14 @@ def _writable_repo_dir(settings: Settings, data_dir: Path, root: Path) -> Path |
         return root / settings.writable_repo_dir.expanduser()
     if not settings.repo_url:
         return None
-    name = urlsplit(settings.repo_url).path.rstrip("/").replace(":", "/").rsplit("/", 1)[-1].removesuffix(".git")
-    return data_dir / "repos" / (name or "repository")
+    try:
+        path = urlsplit(settings.repo_url).path
+    except ValueError:
+        # An address that is none is told by the component of health, not by a start that fails.
+        path = ""
+    name = path.rstrip("/").replace(":", "/").rsplit("/", 1)[-1].removesuffix(".git")
+    # A name that leads elsewhere is none.
+    return data_dir / "repos" / (name if REPOSITORY_NAME.fullmatch(name) else "repository")
 
 
 def settings_table() -> str:

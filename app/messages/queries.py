@@ -6,6 +6,7 @@ from app.tasks.queries import SCENE_READ
 from app.tasks.queries.evidence import CRITERIA_FIELDS
 from app.tasks.queries.handoffs import HANDOFFS_FIELDS
 from app.tasks.queries.vcs import REFS_FIELDS
+from app.tasks.queries.worktrees import WORKTREE_FIELDS
 
 _FIELDS = "m.id, m.task_id, m.author_kind, m.author_id, m.author_name, m.content, m.mentions, m.created_at"
 
@@ -79,7 +80,8 @@ ADVANCE = Write(
 # A card with all that hangs on it but its thread, of which it has the length, and the reader's own session on the task.
 LOADED = f"""
 WITH t AS ({SCENE_READ})
-SELECT t.*, {HANDOFFS_FIELDS}, {REFS_FIELDS}, (SELECT v.criteria FROM (SELECT {CRITERIA_FIELDS}) v) AS verdicts,
+SELECT t.*, {HANDOFFS_FIELDS}, {REFS_FIELDS}, {WORKTREE_FIELDS},
+    (SELECT v.criteria FROM (SELECT {CRITERIA_FIELDS}) v) AS verdicts,
     (SELECT o.message_count FROM tasks o WHERE o.account_id = $1 AND o.id = t.id) AS total, ({KEY_ON_TASK}) AS session_key
 FROM t
 """

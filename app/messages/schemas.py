@@ -16,6 +16,7 @@ from app.tasks.schemas.graph import GraphView
 from app.tasks.schemas.handoffs import HandoffView
 from app.tasks.schemas.stopping import StoppedView
 from app.tasks.schemas.vcs import VcsRefView
+from app.tasks.schemas.worktrees import WorktreeView
 
 Recipients = Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(min_length=1, max_length=10)]
 
@@ -52,7 +53,8 @@ class SaidView(MessageView):
 class LoadedTask(View):
     """A card with the newest part of its thread, oldest first; `session_key` is the caller's own on the task.
 
-    `handoffs` are what the last holders and reviewers left, newest first; `vcs_refs` the newest, in their order.
+    `handoffs` are what the last holders and reviewers left, newest first; `vcs_refs` the newest, in their order;
+    `worktree` is where its work is done.
     """
 
     task: TaskView
@@ -61,6 +63,7 @@ class LoadedTask(View):
     handoffs: list[HandoffView]
     criteria: list[CriterionView]
     vcs_refs: list[VcsRefView]
+    worktree: WorktreeView | None
     graph: GraphView
     session_key: str | None = None
 

@@ -17,7 +17,7 @@ from app.messages.types import MessagePosted
 from app.policies import service as policies
 from app.policies.capabilities import effective
 from app.policies.types import Action, Flag
-from app.tasks import graph, handoffs, hints, reading, scenes
+from app.tasks import graph, handoffs, hints, reading, scenes, worktrees
 from app.tasks.assigning import kind_of, subscribe
 from app.tasks.changes import depth_of
 from app.tasks.schemas.evidence import CriterionView
@@ -153,6 +153,7 @@ async def load(tx: Transaction, principal: Principal, task_id: UUID, *, limit: i
         handoffs=handoffs.shown(row["handoffs"]),
         criteria=scenes.read_json(row["verdicts"], list[CriterionView]),
         vcs_refs=scenes.read_json(row["vcs_refs"], list[VcsRefView]),
+        worktree=worktrees.read(row["worktree"]),
         graph=await graph.around(tx, task_id),
     )
 

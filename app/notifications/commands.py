@@ -214,6 +214,8 @@ def _of_graph(happened: Happening) -> str | None:
     match happened:
         case TaskReady(tie=Tie.CHILD):
             return f"No sub-task is open any more: {card.title}"
+        case TaskReady(tie=Tie.FILES):
+            return f"Its files are free: {card.title}"
         case TaskDelayed(is_stranded=True):
             return f"{who} archived what this waits for: {card.title}"
         case TaskDelayed():

@@ -17,6 +17,9 @@ from app.observability.scraping import scrape
 
 PROBE_SECONDS = 5.0
 NAMING_SECONDS = 2.0
+NO_GIT = "git is not installed where this process runs: install it"
+REPO_URL_UNSET = "REPO_URL is not set and no account has a repository: version control tools are off"
+NO_ACCOUNT_HAS_ONE = "no account has a repository: seeds/repository.yaml or POST /api/v1/repositories makes one"
 
 
 class ReadyView(View):
@@ -57,6 +60,7 @@ async def health(request: Call) -> Response[bytes]:
         "orchestrators": await _probed(_orchestrators(pools.runtime)),
         "alerts": await _probed(_alerts(pools.runtime)),
         "gateways": await _probed(_gateways(request)),
+        "vcs": await _probed(_vcs(request)),
     }
     worst = {component.status for component in components.values()}
     status = "critical" if components["database"].status != "ok" else "degraded" if worst - {"ok", "disabled"} else "ok"
@@ -116,22 +120,42 @@ async def _gateways(request: Call) -> ComponentView:
     if not row["gateways"]:
         return ComponentView(status="ok")
     since = f"{row['since'].astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    named = await _named(request)
+    own = await _own(request, "agents.read", queries.OWN_GATEWAYS)
+    named = ", ".join(f"{row['name']} since {row['changed_at'].astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" for row in own)
     detail = f"{row['gateways']} gateway(s) in {row['accounts']} account(s) do not answer, the first since {since}"
     return ComponentView(status="degraded", detail=f"{detail}: {named or 'see GET /api/v1/gateways'}")
 
 
-async def _named(request: Call) -> str:
+async def _vcs(request: Call) -> ComponentView:
+    """What is wrong with clones, which setting to look at and what to do; a token's account is told which are its own."""
+    settings, database = request.app.state.settings, board(request).database
+    row = await database.runtime.fetchrow(queries.CLONES)
+    has_git = await asyncio.to_thread(lambda: database.outside.git.program is not None)
+    if not row["repositories"]:
+        unset = NO_ACCOUNT_HAS_ONE if settings.repo_url else REPO_URL_UNSET
+        return ComponentView(status="disabled", detail=unset if has_git else f"{unset}; {NO_GIT}")
+    if not has_git:
+        return ComponentView(status="degraded", detail=f"{row['repositories']} repository(ies): {NO_GIT}")
+    if not row["degraded"]:
+        return ComponentView(status="ok", detail=f"{row['ready']} ready, {row['busy']} on their way")
+    advice = f"{row['setting']}: {row['advice']}" if row["setting"] else row["advice"]
+    own = await _own(request, "repositories.read", queries.OWN_CLONES)
+    named = "; ".join(f"{one['name']}: {one['setting'] or 'advice'}: {one['advice']}" for one in own)
+    detail = f"{row['degraded']} of {row['repositories']} repository(ies) cannot be cloned or brought up to date"
+    return ComponentView(status="degraded", detail=f"{detail}: {named or advice} (see GET /api/v1/repositories)")
+
+
+async def _own(request: Call, action: str, sql: str) -> list[Any]:
+    """The rows of the account whose token was shown, none without one."""
     if "authorization" not in request.headers:
-        return ""
+        return []
     try:
         async with asyncio.timeout(NAMING_SECONDS):
-            principal = await caller(request, "agents.read")
+            principal = await caller(request, action)
             async with board(request).database.transaction(principal.account_id, origin=origin(request)) as tx:
-                rows = await tx.rows(queries.OWN_GATEWAYS, tx.account_id)
+                return await tx.rows(sql, tx.account_id)
     except (CallboardError, TimeoutError):
-        return ""
-    return ", ".join(f"{row['name']} since {row['changed_at'].astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" for row in rows)
+        return []
 
 
 @get("/metrics", media_type=CONTENT_TYPE, operation_class=described())

@@ -27,6 +27,15 @@ REQUEST_SECONDS = Histogram(
     registry=REGISTRY,
 )
 DENIED = Counter("callboard_denied", "Refusals of the policies.", ["action", "reason"], registry=REGISTRY)
+DENIED_CLOSES = Counter(
+    "callboard_denied_closes", "Refused moves to done: the reason of a 403, else the error's code.", ["reason"], registry=REGISTRY
+)
+CLONE_FAILURES = Counter(
+    "callboard_clone_failures", "Times that a clone could not be brought up to date.", ["trouble"], registry=REGISTRY
+)
+WORKSPACE_FAILURES = Counter(
+    "callboard_workspace_failures", "Times that an agent's workspace could not be written.", registry=REGISTRY
+)
 WAKEUPS = Counter(
     "callboard_wakeups", "Looks by the clock whether there is anything to do for an agent.", ["outcome"], registry=REGISTRY
 )

@@ -17,6 +17,13 @@ SELECT x.name, g.changed_at FROM gateway_presence g
 JOIN executor_profiles x ON x.account_id = $1 AND x.id = g.profile_id
 WHERE g.account_id = $1 AND g.state = 'offline' ORDER BY x.name LIMIT 20
 """
+# The same of clones; the advice names settings, never an address.
+CLONES = "SELECT repositories, ready, busy, degraded, setting, advice FROM repository_troubles()"
+OWN_CLONES = """
+SELECT r.name, c.setting, c.advice FROM repository_clones c
+JOIN repositories r ON r.account_id = $1 AND r.id = c.repository_id
+WHERE c.account_id = $1 AND c.state = 'degraded' ORDER BY r.name LIMIT 20
+"""
 BACKLOG = """
 SELECT count(*) FILTER (WHERE state IN ('queued', 'retry_scheduled')) AS waiting,
        count(*) FILTER (WHERE state = 'running') AS running,

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from app.kernel.remarks import remark
 from app.kernel.transaction import Transaction
 from app.policies.types import AccountPolicy
 from app.runtime.deprecations import is_removed
@@ -20,3 +21,8 @@ def in_force(tx: Transaction, settings: str) -> AccountPolicy:
 
 def without(account: AccountPolicy) -> AccountPolicy:
     return msgspec.structs.replace(account, legacy_reviewer_fallback=False)
+
+
+def remarked() -> None:
+    """Let the answer say that it rests on role text, until when, and what to set instead."""
+    remark(REVIEWER_BY_ROLE_TEXT.headers)

@@ -72,6 +72,7 @@ def require(  # noqa: PLR0913
     is_about_reviewing = principal.kind is ActorKind.AGENT and task.status == IN_REVIEW and account.legacy_reviewer_fallback
     if is_about_reviewing and decided(legacy.without(account)) != decision:
         USES.count(principal.account_id, REVIEWER_BY_ROLE_TEXT)
+        legacy.remarked()
     return granted(decision, action=action)
 
 

@@ -24,6 +24,7 @@ class Toolset(StrEnum):
     DOCUMENTS = "documents"
     TEAM = "team"
     MEMORY = "memory"
+    VCS = "vcs"
 
 
 class Errand(msgspec.Struct, frozen=True):

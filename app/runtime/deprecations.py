@@ -22,6 +22,9 @@ from app.runtime.schemas.deprecations import DeprecationPage, DeprecationView
 FLUSH_SECONDS = 2.0
 
 log = structlog.get_logger()
+for _name in DEPRECATIONS:
+    # A first use is seen as a rise only where it was said that there was none.
+    DEPRECATED.labels(_name)
 
 
 class Uses:

@@ -13,12 +13,13 @@ from app.kernel.openapi import described
 from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
 from app.kernel.wire import Page
-from app.tasks import assigning, evidence, graph, guards, handoffs, reading, searching, service, stopping, vcs
+from app.tasks import assigning, evidence, graph, guards, handoffs, reading, reserving_edits, searching, service, stopping, vcs
 from app.tasks.schemas import Assignment, NewTask, Reopening, StatusChange, TaskEdit, TaskPage, TaskView
 from app.tasks.schemas.evidence import CriteriaView, NewVerdict, VerdictView
 from app.tasks.schemas.graph import GraphView
 from app.tasks.schemas.guards import Lifting, QuarantineView
 from app.tasks.schemas.handoffs import HandoffPage
+from app.tasks.schemas.reservations import HeldFilesPage
 from app.tasks.schemas.search import AgentSearch, FoundPage, Wanted
 from app.tasks.schemas.stopping import Stop, StoppedView
 from app.tasks.schemas.vcs import LinkView, NewVcsRef, VcsRefPage
@@ -170,6 +171,17 @@ async def refs(request: Call, task_id: FromPath[str]) -> Response[bytes]:
     return await read(request, "task.read", lambda tx, _: vcs.refs(tx, wanted))
 
 
+@get("/api/v1/reservations", operation_class=described(view=HeldFilesPage))
+async def reservations(request: Call) -> Response[bytes]:
+    """A page of the files that holders of tasks have reserved now, newest first; filters: `repository`, `limit`, `cursor`."""
+    repository, limit, before = paging.asked(request, "repository", str), paging.limit(request), paging.cursor(request)
+    return await read(
+        request,
+        "task.read",
+        lambda tx, _: reserving_edits.page(tx, repository=repository, limit=limit, before=before),
+    )
+
+
 ROUTES = (
     create,
     newest,
@@ -190,4 +202,5 @@ ROUTES = (
     search,
     link,
     refs,
+    reservations,
 )

@@ -12,7 +12,20 @@ from app.kernel.transaction import Transaction
 from app.kernel.types import ActorKind, Principal
 from app.policies import service as policies
 from app.policies.types import Action, AgentFacts
-from app.tasks import duplicates, evidence, handoffs, hints, holding, linking, queries, rules, scenes, searching
+from app.tasks import (
+    duplicates,
+    evidence,
+    handoffs,
+    hints,
+    holding,
+    linking,
+    queries,
+    reserving,
+    reserving_edits,
+    rules,
+    scenes,
+    searching,
+)
 from app.tasks.changes import depth_of, expect, held_by, lease_of, moved_card, refused, write_move
 from app.tasks.schemas import Assignment, NewTask, TaskView
 from app.tasks.types import (
@@ -62,9 +75,10 @@ async def create(tx: Transaction, principal: Principal, asked: NewTask, *, becau
     )
     born, agents = _birth(principal, scene, asked, agents, people)
     duplicates.refuse(scene)
-    card = _card(principal, scene, asked, born.status)
+    card = await reserving_edits.placed(tx, _card(principal, scene, asked, born.status), asked.repository)
     scene = await linking.at_birth(tx, principal, card, scene, asked.depends_on)
     lease = _begun(tx, principal, card, scene)
+    scene = await reserving_edits.at_birth(tx, principal, card, scene, asked.reserve, lease=lease)
     card = held_by(card, lease)
     _write_card(tx, card)
     searching.keep(tx, card)
@@ -72,7 +86,11 @@ async def create(tx: Transaction, principal: Principal, asked: NewTask, *, becau
     _write_assignees(tx, card.id, principal, agents=agents, people=people, has_started=born.status is TaskStatus.IN_PROGRESS)
     _subscribe_founders(tx, card, principal, scene, agents, people)
     payload = {"title": card.title, "status": card.status, "rule": rule, "assignees": [one.id for one in members(agents, people)]}
-    tied = linking.named(card, asked.depends_on) | ({"not_duplicate_because": because} if because else {})
+    tied = (
+        linking.named(card, asked.depends_on)
+        | reserving.named(card, scene)
+        | ({"not_duplicate_because": because} if because else {})
+    )
     event_id = events.record(tx, "board:task:created", entity=("task", card.id), actor=principal, payload=payload | tied)
     seen = _with_assignees(scene, agents, people)
     assigned = frozenset(one.id for one in members(agents, people))
@@ -166,6 +184,7 @@ def _write_card(tx: Transaction, card: Card) -> None:
         card.lease_kind,
         card.lease_fence,
         card.lease_until,
+        card.repository_id,
         expect=1,
     )
 

@@ -1,4 +1,4 @@
-"""Durable work of the cards: taking back what nobody renews."""
+"""Durable work of the cards: taking back what nobody renews, and telling those who wait for files."""
 
 from uuid import UUID
 
@@ -8,8 +8,10 @@ from app.kernel.errors import Missing
 from app.runtime.handlers import Attempt
 from app.runtime.taxonomy import command
 from app.runtime.types import Idempotency
-from app.tasks import leasing
+from app.tasks import freeing, leasing
 from app.tasks.holding import EXPIRE
+
+SUBSCRIPTIONS = freeing.SUBSCRIPTIONS
 
 
 class Watched(msgspec.Struct, frozen=True):
@@ -27,3 +29,17 @@ async def expire_lease(attempt: Attempt) -> None:
         except Missing:
             taken = False
         attempt.finish(tx, {"taken": taken})
+
+
+@command(
+    freeing.FREED,
+    payload=freeing.Freed,
+    owner="tasks",
+    idempotency=Idempotency.ENTITY,
+    started_by=("task-status", "task-release", "task-reserve"),
+)
+async def tell_of_freed_files(attempt: Attempt) -> None:
+    """Tell those who wait for files that nobody has any more."""
+    freed = msgspec.json.decode(attempt.claim.payload, type=freeing.Freed)
+    async with attempt.transaction() as tx:
+        attempt.finish(tx, {"told": await freeing.tell(tx, freed)})

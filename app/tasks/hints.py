@@ -15,6 +15,7 @@ from app.tasks.types import Card, Lease, Scene
 def shown(principal: Principal, card: Card, scene: Scene, *, lease: Lease | None = None) -> TaskView:
     """The card as it is after the change; agents are also told what they may do with it, people have pages for that."""
     view = scenes.view_of(card, scene.assigned_agents, scene.assigned_people)
+    view.reservations = scenes.reserved(card, scene.reservations, now=scene.now)
     if lease is not None:
         view.lease = lease_view(card.id, lease)
     if principal.kind is ActorKind.AGENT:

@@ -11,20 +11,32 @@ from app.kernel.transaction import Transaction
 from app.kernel.types import ActorKind, Principal, the_board
 from app.policies import service as policies
 from app.policies.types import Action, AgentFacts
-from app.tasks import assigning, graph, handoffs, hints, queries, renewing, scenes
-from app.tasks.changes import Change, lease_of, moved, refused, taken_over, unheld, write_move
+from app.tasks import assigning, graph, handoffs, hints, queries, renewing, reserving, reserving_claims, scenes
+from app.tasks.changes import Change, depth_of, lease_of, moved, refused, taken_over, unheld, write_move
 from app.tasks.holding import granted, watch
 from app.tasks.queries import handoffs as notes
 from app.tasks.queries import leases as statements
 from app.tasks.rules import leases as rules
 from app.tasks.schemas import LeaseView
 from app.tasks.schemas.leases import AgentClaim, AgentHeartbeat, AgentRelease, ClaimView
-from app.tasks.types import Card, Claim, HandoffKind, Kept, Lease, LeaseKind, LeaseProblem, LeaseRefusal, Scene, TaskStatus
+from app.tasks.types import (
+    Card,
+    Claim,
+    HandoffKind,
+    Kept,
+    Lease,
+    LeaseChanged,
+    LeaseKind,
+    LeaseProblem,
+    LeaseRefusal,
+    Scene,
+    TaskStatus,
+)
 
 
 async def claim(tx: Transaction, principal: Principal, asked: AgentClaim) -> ClaimView:
     """Take the named task, or the best that the caller may start; what it holds already it gets again."""
-    found = await scenes.claimable(tx, principal, asked.task_id)
+    found = await reserving_claims.found(tx, principal, asked)
     if found is None:
         return await _held_already(tx, principal)
     card, scene = found
@@ -32,7 +44,7 @@ async def claim(tx: Transaction, principal: Principal, asked: AgentClaim) -> Cla
     capacity = mine.capacity if mine else 1
     outcome = rules.claim(card, now=scene.now, caller=principal.id, held=scene.held, capacity=capacity)
     if isinstance(outcome, Kept):
-        return _kept(principal, card, scene)
+        return _kept(principal, *await reserving_claims.with_more(tx, principal, card, scene, asked))
     rule = policies.require(Action.TASK_CLAIM, principal=principal, account=scene.account, crew=scene.crew, status=card.status)
     match outcome:
         case LeaseRefusal() if asked.task_id is None:
@@ -40,6 +52,7 @@ async def claim(tx: Transaction, principal: Principal, asked: AgentClaim) -> Cla
         case LeaseRefusal():
             raise unheld(outcome, scene)
         case Claim():
+            scene = await reserving_claims.with_files(tx, card, scene, asked, outcome)
             return await _claimed(tx, principal, card, scene, outcome=outcome, rule=rule)
         case _:
             raise refused(outcome)
@@ -49,34 +62,43 @@ async def _claimed(tx: Transaction, principal: Principal, card: Card, scene: Sce
     lapsed = lease_of(card)
     if lapsed is not None:
         _end_lapsed(tx, card, scene, lapsed)
-    lease = granted(tx, principal, card, scene, kind=outcome.kind)
     if outcome.starts:
         graph.require_startable(scene)
+    lease = granted(tx, principal, card, scene, kind=outcome.kind)
+    scene = reserving.given(tx, principal, card, scene, lease)
+    if outcome.starts:
         joins = card.status is TaskStatus.INBOX
         if joins:
             scene = assigning.joined(tx, principal, card, scene)
-        change = Change(goal=TaskStatus.IN_PROGRESS, rule=rule, lease=lease, has_joined=joins)
+        marks = reserving.payload(scene)
+        change = Change(goal=TaskStatus.IN_PROGRESS, rule=rule, lease=lease, has_joined=joins, marks=marks)
         task = await moved(tx, principal, card, scene, change)
     else:
-        task = _taken(tx, principal, card, scene, lease)
+        task = await _taken(tx, principal, card, scene, lease)
     return ClaimView(task=task, lease=hints.lease_view(card.id, lease), is_new=True, handoff=handoffs.latest(scene))
 
 
-def _taken(tx: Transaction, principal: Principal, card: Card, scene: Scene, lease: Lease) -> Any:
+async def _taken(tx: Transaction, principal: Principal, card: Card, scene: Scene, lease: Lease) -> Any:
     """A lease on a task that stays where it is: one in review, or one in progress that nobody held."""
     after = taken_over(card, lease, now=scene.now)
     write_move(tx, after)
     if lease.kind is LeaseKind.WORK:
         tx.write(queries.MARK_ACTED, tx.account_id, card.id, principal.id, expect=1)
-    events.record(
+    event_id = events.record(
         tx,
         "board:task:claimed",
         entity=("task", card.id),
         sequence=after.version,
         actor=principal,
-        payload={"lease": lease} | ({"lease_ended": lapsed} if (lapsed := lease_of(card)) else {}),
+        payload={"lease": lease} | _ended(card) | (reserving.payload(scene) if lease.kind is LeaseKind.WORK else {}),
     )
+    await _told(tx, principal, after, scene, event_id)
     return hints.shown(principal, after, scene, lease=lease)
+
+
+def _ended(card: Card) -> dict[str, object]:
+    lapsed = lease_of(card)
+    return {"lease_ended": lapsed} if lapsed else {}
 
 
 def _kept(principal: Principal, card: Card, scene: Scene) -> ClaimView:
@@ -89,7 +111,7 @@ async def _held_already(tx: Transaction, principal: Principal) -> ClaimView:
     """What the caller holds, the one that runs out first; nothing when it holds nothing."""
     scene = await scenes.stage(tx, principal)
     for task_id in scene.held:
-        found = await scenes.claimable(tx, principal, task_id)
+        found = await scenes.in_hand(tx, principal, task_id)
         if found and rules.is_held(found[0], now=found[1].now) and found[0].lease_agent_id == principal.id:
             return _kept(principal, *found)
     return ClaimView()
@@ -175,7 +197,13 @@ async def _given_back(  # noqa: PLR0913
     after = taken_over(card, None, now=scene.now)
     write_move(tx, after)
     payload = {"rule": rule, "lease_ended": {"agent_id": card.lease_agent_id, "fence": card.lease_fence}, "handoff": handoff}
-    events.record(
+    event_id = events.record(
         tx, "board:task:lease_ended", entity=("task", card.id), sequence=after.version, actor=principal, payload=payload
     )
+    await _told(tx, principal, after, scene, event_id)
     return hints.shown(principal, after, scene)
+
+
+async def _told(tx: Transaction, principal: Principal, after: Card, scene: Scene, event_id: UUID) -> None:
+    depth = depth_of(scene, principal)
+    await tx.tell(LeaseChanged(event_id=event_id, card=after, scene=scene, actor=principal, depth=depth))

@@ -290,7 +290,8 @@ class TaskText(SQLModel, table=True):
 class TaskWorktree(SQLModel, table=True):
     """Where the work on a task is done: its branch and worktree, and what was last seen of them.
 
-    The latest row of a task and repository counts. `base` is the commit that the branch started from; `commits` are the newest.
+    The latest row of a task and repository counts; branch and path are settled when it is made, `gateway_path` is the path as the
+    gateway and its agents see it. `base` is the commit that the branch started from; `commits` are the newest.
     """
 
     __tablename__ = "task_worktrees"
@@ -314,8 +315,9 @@ class TaskWorktree(SQLModel, table=True):
     id: UUID = Field(primary_key=True)
     task_id: UUID
     repository_id: UUID
-    branch: str
-    path: str
+    branch: str | None = None
+    path: str | None = None
+    gateway_path: str | None = None
     state: WorktreeState = Field(sa_column=enum_column(WorktreeState, name="task_worktrees_state_check"))
     base: str | None = None
     head: str | None = None

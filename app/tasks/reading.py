@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from msgspec import UNSET
+
 from app.kernel.errors import Missing
 from app.kernel.ids import NEWEST_ID
 from app.kernel.transaction import Transaction
@@ -11,7 +13,7 @@ from app.kernel.types import Principal
 from app.kernel.wire import Page, clamped
 from app.policies import service as policies
 from app.policies.types import Action
-from app.tasks import queries, scenes
+from app.tasks import queries, scenes, worktrees
 from app.tasks.schemas import TaskView
 from app.tasks.types import Scene, TaskStatus
 
@@ -20,7 +22,9 @@ async def one(tx: Transaction, task_id: UUID) -> TaskView:
     row = await tx.row(queries.TASK, tx.account_id, task_id)
     if row is None:
         raise Missing.thing("task", task_id)
-    return scenes.view(row)
+    view = scenes.view(row)
+    view.worktree = worktrees.read(row["worktree"]) or UNSET
+    return view
 
 
 async def survey(tx: Transaction, principal: Principal, *, names: Sequence[str] = ()) -> Scene:

@@ -1,7 +1,8 @@
 """Loading what a decision about a task rests on."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +14,22 @@ from app.kernel.types import ActorKind, Principal
 from app.policies import legacy
 from app.policies.types import AgentFacts
 from app.tasks import queries
+from app.tasks.rules import reservations
 from app.tasks.schemas import AssigneeView, TaskView
-from app.tasks.types import Candidate, Card, Criterion, Guard, Linked, PersonFacts, Scene, Wake
+from app.tasks.schemas.reservations import ReservationView
+from app.tasks.types import (
+    Candidate,
+    Card,
+    Criterion,
+    Guard,
+    Linked,
+    PersonFacts,
+    Reservation,
+    Rival,
+    Scene,
+    Site,
+    Wake,
+)
 
 CARD_FIELDS = tuple(Card.__struct_fields__)
 
@@ -31,7 +46,7 @@ _PARTLY = False
 # The last parameters of a statement that reads a scene, for who speaks of nobody beside those on the task.
 NOBODY_ELSE: tuple[list[str], bool] = ([], _PARTLY)
 # What a card shows of itself; a fence is for its holder alone.
-_HIDDEN = frozenset({"is_coordination", "lease_fence"})
+_HIDDEN = frozenset({"is_coordination", "lease_fence", "repository_id"})
 SHOWN_FIELDS = tuple(field for field in CARD_FIELDS if field not in _HIDDEN)
 
 
@@ -80,11 +95,19 @@ async def looks(tx: Transaction, principal: Principal, task_ids: Sequence[UUID])
     return [(card(row), scene(tx, row)) for row in rows]
 
 
-async def claimable(tx: Transaction, principal: Principal, task_id: UUID | None) -> tuple[Card, Scene] | None:
-    """Lock the named task, or the best one that the caller may start; None when there is none to start."""
-    row = await tx.fresh_row(queries.CLAIM_SCENE, tx.account_id, task_id, principal.id, [], _PARTLY)
+async def claimable(
+    tx: Transaction, principal: Principal, task_id: UUID | None, *, passed: Collection[UUID] = ()
+) -> tuple[Card, Scene] | None:
+    """Lock the named task, or the best one but for those passed over that the caller may start; None when there is none."""
+    row = await tx.fresh_row(queries.CLAIM_SCENE, tx.account_id, task_id, principal.id, *NOBODY_ELSE, list(passed))
     if row is None and task_id is not None:
         raise Missing.thing("task", task_id)
+    return None if row is None else (card(row), scene(tx, row))
+
+
+async def in_hand(tx: Transaction, principal: Principal, task_id: UUID) -> tuple[Card, Scene] | None:
+    """Read a task that the caller holds, as a claim would show it."""
+    row = await tx.row(queries.HELD_SCENE, tx.account_id, task_id, principal.id, *NOBODY_ELSE)
     return None if row is None else (card(row), scene(tx, row))
 
 
@@ -111,8 +134,17 @@ def scene(tx: Transaction, row: Any) -> Scene:
         wake=read_json(row["wake"], Wake),
         handoff=row.get("handoff"),
         guard=_guard(row),
+        site=read_json(row.get("site"), Site),
+        **files(row),
         **graph,
     )
+
+
+def files(row: Any) -> dict[str, Any]:
+    """What the task of this row wants of the files, and what keeps it from them."""
+    own: tuple[Reservation, ...] = read_json(row.get("reservations"), tuple[Reservation, ...]) or ()
+    rivals: tuple[Rival, ...] = read_json(row.get("rivals"), tuple[Rival, ...]) or ()
+    return {"reservations": own, "conflicts": reservations.conflicts(own, rivals)}
 
 
 def _guard(row: Any) -> Guard:
@@ -140,7 +172,20 @@ def slug(text: str) -> str:
 
 def view(row: Any) -> TaskView:
     fields = {field: row[field] for field in SHOWN_FIELDS}
-    return msgspec.convert(fields | {"assignees": read_json(row["assignees"], list[AssigneeView])}, TaskView)
+    view: TaskView = msgspec.convert(fields | {"assignees": read_json(row["assignees"], list[AssigneeView])}, TaskView)
+    view.reservations = reserved(card(row), read_json(row["reservations"], tuple[Reservation, ...]), now=row["now"])
+    return view
+
+
+def reserved(shown: Card, those: Sequence[Reservation], *, now: datetime) -> list[ReservationView]:
+    """The files that a task wants, as they stand under its lease."""
+    return [_reserved(shown, one, now=now) for one in those]
+
+
+def _reserved(shown: Card, one: Reservation, *, now: datetime) -> ReservationView:
+    holds = reservations.in_force(one, fence=shown.lease_fence, lease_until=shown.lease_until, now=now)
+    until = reservations.ends(one, lease_until=shown.lease_until) if holds else None
+    return ReservationView(pattern=one.pattern, mode=one.mode, ttl_seconds=one.ttl_seconds, in_force=holds, until=until)
 
 
 def listed(row: Any) -> dict[str, Any]:

@@ -12,8 +12,23 @@ from app.kernel.transaction import Transaction
 from app.kernel.types import ActorKind, Principal
 from app.policies import service as policies
 from app.policies.types import Action
-from app.tasks import evidence, families, graph, handoffs, hints, holding, linking, queries, rules, scenes, searching
+from app.tasks import (
+    evidence,
+    families,
+    graph,
+    handoffs,
+    hints,
+    holding,
+    linking,
+    queries,
+    reserving,
+    reserving_edits,
+    rules,
+    scenes,
+    searching,
+)
 from app.tasks.changes import Change, accepted, expect, moved
+from app.tasks.closes import closes_counted
 from app.tasks.schemas import Reopening, StatusChange, TaskEdit, TaskView
 from app.tasks.types import Card, HandoffKind, Lease, LeaseKind, Move, Scene, TaskStatus
 
@@ -22,6 +37,11 @@ HANDED_OVER = {TaskStatus.REVIEW: HandoffKind.REVIEW, TaskStatus.BLOCKED: Handof
 
 async def move(tx: Transaction, principal: Principal, task_id: UUID, change: StatusChange) -> TaskView:
     """Move a card along the table; authority is asked before the table."""
+    with closes_counted(change.status):
+        return await _move(tx, principal, task_id, change)
+
+
+async def _move(tx: Transaction, principal: Principal, task_id: UUID, change: StatusChange) -> TaskView:
     goal = change.status
     family = await families.gathered(tx, principal, task_id, change)
     card, scene = await scenes.load(tx, principal, task_id, whole_crew=goal in (TaskStatus.REVIEW, TaskStatus.DONE))
@@ -42,7 +62,8 @@ async def move(tx: Transaction, principal: Principal, task_id: UUID, change: Sta
     if settled.goal is TaskStatus.IN_PROGRESS and settled.start is not TaskStatus.REVIEW:
         graph.require_startable(scene)
     marks = _hand_over(tx, principal, card, scene, settled, change=change)
-    lease = _implied(tx, principal, card, scene, settled, rule=rule)
+    lease, scene = await _implied(tx, principal, card, scene, settled, rule=rule)
+    marks |= {} if lease is None else reserving.payload(scene)
     decided = Change(goal=goal, rule=rule, blocked_reason=change.blocked_reason, reason=why, lease=lease, marks=marks)
     seen = evidence.cleared(scene) if "verdicts_cleared" in marks else scene
     view = await moved(tx, principal, card, seen, decided)
@@ -50,12 +71,17 @@ async def move(tx: Transaction, principal: Principal, task_id: UUID, change: Sta
     return view
 
 
-def _implied(tx: Transaction, principal: Principal, card: Card, scene: Scene, settled: Move, *, rule: str) -> Lease | None:
-    """An assignee that starts a task claims it."""
+async def _implied(
+    tx: Transaction, principal: Principal, card: Card, scene: Scene, settled: Move, *, rule: str
+) -> tuple[Lease | None, Scene]:
+    """An assignee that starts a task claims it, and the files with it."""
     if settled.goal is not TaskStatus.IN_PROGRESS or principal.kind is not ActorKind.AGENT or rule != "assignee":
-        return None
+        return None, scene
     holding.require_capacity(principal, scene, card=card)
-    return holding.granted(tx, principal, card, scene, kind=LeaseKind.WORK)
+    secured = await reserving.secured(tx, card, scene)
+    reserving.require_free(secured)
+    lease = holding.granted(tx, principal, card, secured, kind=LeaseKind.WORK)
+    return lease, reserving.given(tx, principal, card, secured, lease)
 
 
 def _hand_over(
@@ -129,10 +155,11 @@ async def edit(tx: Transaction, principal: Principal, task_id: UUID, change: Tas
     if change.acceptance_criteria is not msgspec.UNSET:
         criteria = await evidence.replace(tx, principal, card, scene, change.acceptance_criteria)
     links = await linking.relinked(tx, principal, card, scene, change)
-    said: dict[str, object] = links.payload(card)
+    placed, seen, files = await reserving_edits.edited(tx, principal, card, scene, change)
+    said: dict[str, object] = links.payload(card) | files
     if not fields and criteria is None and not said:
         return hints.shown(principal, card, scene)
-    after = msgspec.structs.replace(card, **wanted, parent_id=links.parent_id, version=card.version + 1, updated_at=scene.now)
+    after = msgspec.structs.replace(placed, **wanted, parent_id=links.parent_id, version=card.version + 1, updated_at=scene.now)
     _write_edit(tx, after, fields)
     if {"title", "description"} & set(fields):
         searching.keep(tx, after)
@@ -143,7 +170,7 @@ async def edit(tx: Transaction, principal: Principal, task_id: UUID, change: Tas
         tx, "board:task:updated", entity=("task", card.id), sequence=after.version, actor=principal, payload=payload
     )
     await linking.announce(tx, principal, card, after, scene, links, event_id=event_id)
-    seen = msgspec.structs.replace(evidence.rewritten(scene, change.acceptance_criteria), dependencies=links.dependencies)
+    seen = msgspec.structs.replace(evidence.rewritten(seen, change.acceptance_criteria), dependencies=links.dependencies)
     return hints.shown(principal, after, seen)
 
 
@@ -159,6 +186,7 @@ def _write_edit(tx: Transaction, after: Card, fields: list[str]) -> None:
         after.due_at,
         after.updated_at,
         after.parent_id,
+        after.repository_id,
         expect=1,
     )
 

@@ -66,6 +66,18 @@ class WorktreeState(StrEnum):
     REMOVED = "removed"
 
 
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    """The repository that a task's work goes to, with the worktree it last had there; `is_live` until that was taken away."""
+
+    id: UUID
+    name: str
+    has_url: bool
+    worktree_id: UUID | None = None
+    worktree: WorktreeState | None = None
+    problem: str | None = None
+    is_live: bool = False
+
+
 class Verdict(StrEnum):
     """Who vouches for a criterion: the one who did it, a machine, or a person."""
 
@@ -113,6 +125,34 @@ class Closed(msgspec.Struct, frozen=True, kw_only=True):
     """Assignees of a done or archived task do not change."""
 
     status: TaskStatus
+
+
+class Reservation(msgspec.Struct, frozen=True, kw_only=True):
+    """Files that a task wants; `fence` and `until` say under which lease it got them, and until when at most."""
+
+    pattern: str
+    mode: ReservationMode
+    ttl_seconds: int | None = None
+    fence: int | None = None
+    until: datetime | None = None
+
+
+class Rival(msgspec.Struct, frozen=True, kw_only=True):
+    """Files of the same repository that the holder of another task has reserved until then, unless it renews its lease."""
+
+    task_id: UUID
+    title: str
+    holder: str
+    pattern: str
+    mode: ReservationMode
+    until: datetime
+
+
+class Conflict(msgspec.Struct, frozen=True, kw_only=True):
+    """The pattern of the task that meets that of a rival."""
+
+    rival: Rival
+    mine: str
 
 
 class LeaseProblem(StrEnum):
@@ -199,6 +239,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     archived_at: datetime | None
     quarantined_at: datetime | None = None
     quarantine_reason: QuarantineReason | None = None
+    repository_id: UUID | None = None
+    repository: str | None = None
 
 
 class Linked(msgspec.Struct, frozen=True, kw_only=True):
@@ -272,7 +314,10 @@ class Guard(msgspec.Struct, kw_only=True):
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a decision about one task rests on, read under its row lock; `waiters` depend on it."""
+    """Everything that a decision about one task rests on, read under its row lock; `waiters` depend on it.
+
+    `conflicts` are what others have reserved of the files that the task wants.
+    """
 
     now: datetime
     account: AccountPolicy
@@ -287,6 +332,9 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     waiters: tuple[UUID, ...] = ()
     duplicates: tuple[Candidate, ...] = ()
     guard: Guard = msgspec.field(default_factory=Guard)
+    site: Site | None = None
+    reservations: tuple[Reservation, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
 
     def agent(self, agent_id: UUID | None) -> AgentFacts | None:
         return next((agent for agent in self.crew if agent.id == agent_id), None)
@@ -339,6 +387,10 @@ class TaskMoved(Happening, frozen=True, kw_only=True):
     closers: frozenset[UUID] = frozenset()
 
 
+class LeaseChanged(Happening, frozen=True, kw_only=True):
+    """Told where a lease was given or ended and the task stays in its state."""
+
+
 class Ended(msgspec.Struct, kw_only=True):
     """What a stop brought to its end beside the task, which the rooms above fill in."""
 
@@ -355,10 +407,11 @@ class TaskStopped(Happening, frozen=True, kw_only=True):
 
 
 class Tie(StrEnum):
-    """Why one task waits for another: it depends on it, or it is its parent."""
+    """Why one task waits for another: it depends on it, it is its parent, or it wants the same files."""
 
     DEPENDENCY = "dependency"
     CHILD = "child"
+    FILES = "files"
 
 
 class TaskReady(Happening, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from app.kernel.transaction import Transaction
 from app.kernel.types import Principal
 from app.tasks import assigning, scenes, service
 from app.tasks.changes import expect
+from app.tasks.closes import closes_counted
 from app.tasks.schemas import Assignment, StatusChange, TaskEdit, TaskView
 from app.tasks.schemas.updating import EDITS, AgentUpdate
 from app.tasks.types import TaskStatus
@@ -16,6 +17,23 @@ async def update(tx: Transaction, principal: Principal, asked: AgentUpdate) -> T
 
     What is expected is compared before the first change, so that the later ones do not meet their own versions.
     """
+    with closes_counted(asked.status):
+        view = await _assigned_and_edited(tx, principal, asked)
+    if asked.status is not msgspec.UNSET:
+        change = StatusChange(
+            status=TaskStatus(asked.status),
+            blocked_reason=asked.blocked_reason,
+            reason=asked.reason,
+            fence=asked.fence,
+            handoff=asked.handoff,
+        )
+        view = await service.move(tx, principal, asked.task_id, change)
+    if view is None:
+        raise AssertionError("a body without a change is refused at the wire")
+    return view
+
+
+async def _assigned_and_edited(tx: Transaction, principal: Principal, asked: AgentUpdate) -> TaskView | None:
     if asked.expected_status is not None or asked.expected_version is not None:
         card, _ = await scenes.load(tx, principal, asked.task_id)
         expect(card, status=asked.expected_status, version=asked.expected_version)
@@ -28,15 +46,4 @@ async def update(tx: Transaction, principal: Principal, asked: AgentUpdate) -> T
     if edits:
         view = await service.edit(tx, principal, asked.task_id, TaskEdit(**edits, fence=asked.fence))
         await tx.flush()
-    if asked.status is not msgspec.UNSET:
-        change = StatusChange(
-            status=TaskStatus(asked.status),
-            blocked_reason=asked.blocked_reason,
-            reason=asked.reason,
-            fence=asked.fence,
-            handoff=asked.handoff,
-        )
-        view = await service.move(tx, principal, asked.task_id, change)
-    if view is None:
-        raise AssertionError("a body without a change is refused at the wire")
     return view

@@ -10,7 +10,22 @@ from hypothesis import strategies as st
 from app.agentapi.types import Facts, InHand, Person, Told
 from app.kernel.types import ActorKind, Role
 from app.policies.types import Evidence
-from app.tasks.types import Card, Criterion, LeaseKind, Linked, PersonFacts, QuarantineReason, Scene, TaskStatus, Verdict
+from app.tasks.types import (
+    Card,
+    Conflict,
+    Criterion,
+    LeaseKind,
+    Linked,
+    PersonFacts,
+    QuarantineReason,
+    ReservationMode,
+    Rival,
+    Scene,
+    Site,
+    TaskStatus,
+    Verdict,
+    WorktreeState,
+)
 from app.usage.types import Exhausted, Scope, Unit
 from tests.policies import crews
 
@@ -65,6 +80,29 @@ criteria = st.lists(
 )
 
 
+sites = st.builds(
+    Site, id=st.just(UUID(int=990)), name=st.just("lamps"), has_url=truth, worktree=st.sampled_from(WorktreeState), is_live=truth
+)
+
+
+conflicts = st.builds(
+    lambda number, seconds, mode: Conflict(
+        rival=Rival(
+            task_id=UUID(int=850 + number),
+            title="Another",
+            holder=f"agent-{number}",
+            pattern="src/**",
+            mode=mode,
+            until=NOW + timedelta(seconds=seconds),
+        ),
+        mine="src/api",
+    ),
+    st.integers(0, 3),
+    st.integers(1, 9),
+    st.sampled_from(ReservationMode),
+)
+
+
 @st.composite
 def leases(draw, status: TaskStatus, agents: list[UUID]) -> dict[str, Any]:
     """Only what is worked on or reviewed is held, by one of the crew, and perhaps no longer."""
@@ -97,6 +135,8 @@ def facts(draw) -> Facts:
             one for one in draw(st.lists(linked, max_size=2)) if one.status not in (TaskStatus.DONE, TaskStatus.ARCHIVED)
         ),
         criteria=draw(criteria),
+        site=draw(st.none() | sites),
+        conflicts=tuple(draw(st.lists(conflicts, max_size=2))) if draw(truth) else (),
     )
     reason = draw(st.sampled_from((None, None, *QuarantineReason)))
     quarantined = {"quarantined_at": NOW, "quarantine_reason": reason} if reason else {}

@@ -29,6 +29,7 @@ async def test_what_is_hinted_works_and_what_is_not_hinted_is_refused(board, adm
         await capacity(board, slug, 20)
     who_is = await principals(board)
     tasks = await populated(board, chance, who_is)
+    await reserved(board, random.Random(seed), tasks)
     for slug in CREW:
         await capacity(board, slug, chance.choice((1, 2, 20)))
     await board.person.patch("/api/v1/account", json=SETTINGS[seed])
@@ -51,6 +52,14 @@ async def test_what_is_hinted_works_and_what_is_not_hinted_is_refused(board, adm
                 wrong[card.status.value, slug] = {"too much": hints - true, "too little": true - hints}
     assert wrong == {}
     assert {"task-claim", "task-evidence", "task-delete", "task-status blocked"} <= worked
+
+
+async def reserved(board, chance: random.Random, tasks: list[str]) -> None:
+    """Let some tasks want files that others may have; what is held already is refused where they do."""
+    for task in chance.sample(tasks, len(tasks) // 2):
+        wish = {"pattern": chance.choice(("src/a", "src/b", "src/*")), "mode": chance.choice(("exclusive", "shared"))}
+        answer = await board.person.patch(f"/api/v1/tasks/{task}", json={"reserve": [wish]})
+        assert answer.status_code in (200, 409), answer.text
 
 
 async def test_a_hint_names_every_field_that_its_call_needs_beside_the_task(board):

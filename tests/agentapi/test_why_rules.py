@@ -17,7 +17,7 @@ from app.policies.rules import decide
 from app.policies.types import AccountPolicy, Action, AgentActor, AgentFacts, Allowed, Evidence, PersonActor, TaskFacts
 from app.tasks.rules import evidence, leases
 from app.tasks.rules import move as table
-from app.tasks.types import Claim, LeaseKind, Move, Scene, TaskStatus
+from app.tasks.types import Claim, LeaseKind, Move, Scene, TaskStatus, WorktreeState
 from tests.agentapi.facts import FULL, NOW, TASK, card, facts
 
 CLOSED = {TaskStatus.DONE, TaskStatus.ARCHIVED}
@@ -52,7 +52,9 @@ def claims(about: Facts, who: Who) -> bool:
         return allows(about, who, Action.TASK_MOVE) and any(one.id == who.id for one in about.scene.assigned_people)
     agent = agent_of(about, who)
     outcome = leases.claim(about.card, now=NOW, caller=agent.id, held=in_hand(about, agent), capacity=agent.capacity)
-    return allows(about, who, Action.TASK_CLAIM) and isinstance(outcome, Claim) and (not outcome.starts or is_ready(about))
+    if not allows(about, who, Action.TASK_CLAIM) or not isinstance(outcome, Claim):
+        return False
+    return (not outcome.starts or is_ready(about)) and (outcome.kind is LeaseKind.REVIEW or not about.scene.conflicts)
 
 
 def is_ready(about: Facts) -> bool:
@@ -96,6 +98,7 @@ CAN: dict[WaitsFor, Callable[[Facts, Who], bool]] = {
     WaitsFor.LEASE_RAN_OUT: lambda _, who: who.kind is ActorKind.SYSTEM,
     WaitsFor.DEPENDENCY_OPEN: lambda _about, _who: False,
     WaitsFor.DEPENDENCY_ARCHIVED: cures,
+    WaitsFor.FILES_RESERVED: lambda _about, _who: False,
     WaitsFor.OPEN_CHILDREN: lambda _about, _who: False,
     WaitsFor.ASSIGNEE_TO_START: claims,
     WaitsFor.ASSIGNEE_AT_CAPACITY: lambda about, who: allows(about, who, Action.TASK_CLAIM),
@@ -108,6 +111,7 @@ CAN: dict[WaitsFor, Callable[[Facts, Who], bool]] = {
     WaitsFor.REVIEW_HELD: holds_it,
     WaitsFor.EVIDENCE_MISSING: proves,
     WaitsFor.REVIEWER_TO_CLOSE: lambda about, who: allows(about, who, Action.TASK_CLOSE, "done"),
+    WaitsFor.WORKTREE_FAILED: lambda about, who: allows(about, who, Action.TASK_COMMIT),
     WaitsFor.CLOSED: reopens,
 }
 
@@ -189,6 +193,9 @@ def is_true(about: Facts, one: Obstacle) -> bool:  # noqa: C901, PLR0911, PLR091
             return any(each.status is not TaskStatus.ARCHIVED for each in open_ones)
         case WaitsFor.DEPENDENCY_ARCHIVED:
             return any(each.status is TaskStatus.ARCHIVED for each in open_ones)
+        case WaitsFor.FILES_RESERVED:
+            meets = {each.rival.task_id for each in scene.conflicts}
+            return {each["task_id"] for each in one.details["conflicts"]} == meets and one.until is not None and one.until > NOW
         case WaitsFor.OPEN_CHILDREN:
             return bool(scene.open_children)
         case WaitsFor.ASSIGNEE_TO_START:
@@ -211,6 +218,9 @@ def is_true(about: Facts, one: Obstacle) -> bool:  # noqa: C901, PLR0911, PLR091
             return evidence.shortfall(scene.criteria, level=scene.account.evidence) is not None
         case WaitsFor.REVIEWER_TO_CLOSE:
             return status is TaskStatus.REVIEW
+        case WaitsFor.WORKTREE_FAILED:
+            assert scene.site is not None
+            return status is TaskStatus.IN_PROGRESS and scene.site.is_live and scene.site.worktree is WorktreeState.FAILED
         case WaitsFor.CLOSED:
             return status in CLOSED
 
@@ -243,7 +253,7 @@ def test_whoever_is_named_can_do_it_by_the_policies(about):
         assert [who for who in one.who if not CAN[one.waits_for](about, who)] == [], one
 
 
-TIME_OR_TASKS = {WaitsFor.DEPENDENCY_OPEN, WaitsFor.OPEN_CHILDREN}
+TIME_OR_TASKS = {WaitsFor.DEPENDENCY_OPEN, WaitsFor.OPEN_CHILDREN, WaitsFor.FILES_RESERVED}
 
 
 @settings(max_examples=100)

@@ -25,6 +25,7 @@ CANDIDATES: list[tuple[str, dict[str, Any]]] = [
             "task-claim",
             "task-heartbeat",
             "task-release",
+            "task-reserve",
             UPDATE,
             "task-evidence",
             "task-link-pr",
@@ -44,6 +45,7 @@ GIVEN: dict[str, Any] = {
     "assignee_slugs": ["writer"],
     "vcs_ref": {"provider": "forge", "repository": "a/b", "number": 1},
     "is_met": True,
+    "reserve": [{"pattern": "docs/a-file", "mode": "shared"}],
 }
 
 
@@ -64,6 +66,7 @@ async def seen(board, who: Principal, task_id: str) -> tuple[Card, Scene]:
 def body(who: Principal, card: Card, scene: Scene, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """The best arguments that this caller could send."""
     takes = {"task_id", "labels", "fence"} if verb == UPDATE else set(VERBS[verb].body.__struct_fields__)
+    takes -= {"reserve"} if verb == "task-claim" else set()
     recipient = "writer" if who.name != "writer" else "engineer"
     known: dict[str, Any] = {"task_id": str(card.id), "recipient_slugs": [recipient]} | GIVEN | arguments
     if card.lease_agent_id == who.id and leases.is_held(card, now=scene.now):

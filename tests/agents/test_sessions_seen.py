@@ -21,6 +21,8 @@ async def test_people_see_sessions_with_the_end_of_the_key_only(board, admin):
         "opened_at": "",
         "closed_at": None,
         "closed_reason": None,
+        "identity_sha256": None,
+        "identity_at": None,
     }
     assert (system["kind"], system["task_id"], len(system["key"])) == ("system", None, 5)
 

@@ -66,7 +66,13 @@ def test_the_repository_comes_from_the_settings_without_its_password():
         "url": "https://git.example/a.git",
         "base_branch": None,
         "branch_prefix": "work/",
+        "branch_pattern": "{id}-{title}",
+        "protected_branches": [],
+        "branch_per_task": True,
+        "keep_worktrees": False,
+        "clone_depth": None,
         "writable_dir": "/srv/a",
+        "is_from_environment": True,
     }
     assert "https://git.example/a.git" in fields[Kind.DOCUMENT, "repository"]["content"]
     assert "secret" not in repr(seeds)
@@ -112,7 +118,7 @@ def test_every_mistake_is_told_at_once(directory):
     (directory / "account.yaml").write_text("slug: demo\nname: ''\ncolour: red\npeople:\n  - email: nobody\n    role: boss\n")
     problems = refused(directory)
     assert [problem for problem in problems if not problem.startswith("agents/reviewer.md: is no YAML: ")] == [
-        "agent: is no seed; seeds are account.yaml, repository.yaml, agents, documents, skills",
+        "agent: is no seed; seeds are account.yaml, repository.yaml, agents, documents, skills, identity",
         "account.yaml: unknown key colour",
         "account.yaml: name must be text of 1 to 200 characters",
         "account.yaml: people[0].email must be an e-mail address",

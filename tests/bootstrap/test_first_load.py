@@ -14,7 +14,7 @@ AGENT = "SELECT *, flags::text AS flags FROM agents WHERE account_id = $1 AND sl
 
 async def test_the_first_load_makes_the_whole_account(board):
     report = await board.load()
-    assert report.lines == [f"account {board.slug}: 13 created"]
+    assert report.lines == [f"account {board.slug}: 20 created"]
     row = await board.row(report.account_id, "SELECT settings::text AS settings, version FROM accounts WHERE id = $1")
     policy = msgspec.json.decode(row["settings"], type=AccountPolicy)
     orchestrator = await board.row(report.account_id, AGENT, "orchestrator")
@@ -23,7 +23,7 @@ async def test_the_first_load_makes_the_whole_account(board):
     owner = await board.row(report.account_id, "SELECT * FROM people WHERE account_id = $1")
     assert (owner["email"], owner["role"], owner["handle"]) == ("owner@example.com", "owner", "owner")
     skills = "SELECT count(*) FROM agent_skills WHERE account_id = $1"
-    assert (await board.row(report.account_id, skills))["count"] == 7
+    assert (await board.row(report.account_id, skills))["count"] == 10
 
 
 async def test_every_agent_has_one_system_session_with_a_random_key(board):

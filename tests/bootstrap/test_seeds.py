@@ -26,7 +26,7 @@ async def test_loading_twice_changes_nothing(board):
     before = await board.row(first.account_id, STATE)
     second = await board.load(settings)
     assert second.account_id == first.account_id
-    assert second.lines == [f"account {board.slug}: 14 unchanged"]
+    assert second.lines == [f"account {board.slug}: 21 unchanged"]
     assert await board.row(first.account_id, STATE) == before
 
 
@@ -71,7 +71,7 @@ async def test_a_changed_seed_updates_only_the_row_that_nobody_edited(board):
     board.rewrite("agents/engineer.md", "skills: [clear-handoff, evidence-first]", "skills: [evidence-first]")
     report = await board.load()
     assert report.lines == [
-        f"account {board.slug}: 1 updated, 1 kept, 11 unchanged",
+        f"account {board.slug}: 1 updated, 1 kept, 18 unchanged",
         "  agent engineer: updated, because the seed has changed",
         "  agent engineer-2: kept as it is, because a person has changed, made or removed it",
     ]
@@ -111,7 +111,7 @@ async def test_every_kind_of_row_follows_its_seed_and_then_rests(board):
     assert msgspec.json.decode(account["settings"], type=AccountPolicy).orchestrator_agent_id == writer["id"]
     before = await board.row(account_id, STATE)
     report = await board.load(settings("b"), gateway_url="http://gateway.example")
-    assert report.lines == [f"account {board.slug}: 14 unchanged"]
+    assert report.lines == [f"account {board.slug}: 21 unchanged"]
     assert await board.row(account_id, STATE) == before
 
 
@@ -141,7 +141,7 @@ async def test_a_row_from_before_a_setting_existed_is_not_taken_for_edited(board
     account_id = (await board.load()).account_id
     names = "'{lease_seconds,open_pool,evidence,duplicate_guard}'::text[]"
     await board.rows(account_id, f"UPDATE accounts SET settings = settings - {names} WHERE id = $1 RETURNING 1")
-    assert (await board.load()).lines == [f"account {board.slug}: 13 unchanged"]
+    assert (await board.load()).lines == [f"account {board.slug}: 20 unchanged"]
 
 
 async def test_a_later_seed_is_added_and_a_lost_one_is_left(board):
@@ -150,7 +150,7 @@ async def test_a_later_seed_is_added_and_a_lost_one_is_left(board):
     (board.directory / "agents/painter.md").write_text("---\nslug: painter\nname: Painter\nrole: Painter\n---\nPaint.\n")
     report = await board.load()
     assert report.lines == [
-        f"account {board.slug}: 1 created, 12 unchanged",
+        f"account {board.slug}: 1 created, 19 unchanged",
         "  agent painter: created",
         "  agent writer: no longer in the seeds, left as it is",
     ]

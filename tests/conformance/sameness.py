@@ -7,6 +7,7 @@ from tests.conformance.worlds import World
 
 IDENTITY = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00| UTC)")
+COMMIT = re.compile(r"\b[0-9a-f]{40}\b")
 SESSION_KEY = re.compile(r"cbs_[A-Za-z0-9_-]+")
 # Those of the call, and the transport that the event came by.
 OWN = frozenset({"request_id", "correlation_id", "source"})
@@ -25,7 +26,7 @@ class Plain:
             return [self.of(item) for item in value]
         if isinstance(value, str):
             text = IDENTITY.sub(lambda found: self._seen.setdefault(found[0], f"<id {len(self._seen)}>"), value)
-            return SESSION_KEY.sub("<key>", MOMENT.sub("<time>", text))
+            return SESSION_KEY.sub("<key>", COMMIT.sub("<commit>", MOMENT.sub("<time>", text)))
         return value
 
 

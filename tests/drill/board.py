@@ -24,11 +24,12 @@ TOKEN = "a-token-for-thread-alone"
 class Agent:
     """An agent of the fork, who knows nothing but the environment file of its workspace."""
 
-    def __init__(self, workspace: Path) -> None:
+    def __init__(self, workspace: Path, stack: ExitStack) -> None:
         lines = (line.partition("=") for line in (workspace / ".env").read_text().splitlines() if "=" in line)
         known = {key: value.strip().strip("'\"") for key, _, value in lines}
         headers = {"Authorization": f"Bearer {known['CALLBOARD_TOKEN']}"}
-        self._client = httpx.Client(base_url=known["CALLBOARD_URL"], headers=headers, trust_env=False, timeout=30)
+        client = httpx.Client(base_url=known["CALLBOARD_PUBLIC_URL"], headers=headers, trust_env=False, timeout=30)
+        self._client = stack.enter_context(client)
 
     def call(self, verb: str, **body: object) -> httpx.Response:
         return self._client.post(f"/agent/{verb}", json=body)
@@ -43,11 +44,12 @@ class Agent:
 class Fork:
     """The running fork, as its maintainer sees it."""
 
-    def __init__(self, directory: Path, home: Path, url: str, log: Path) -> None:
+    def __init__(self, directory: Path, home: Path, url: str, log: Path, stack: ExitStack) -> None:
         self.directory = directory
         self.home = home
         self.log = log
         self.url = url
+        self._stack = stack
         self._people: dict[str, httpx.Client] = {}
 
     def called(self, *arguments: str) -> str:
@@ -57,7 +59,8 @@ class Fork:
         if account not in self._people:
             token = self.called("token", account, fork.OWNER).strip()
             headers = {"Authorization": f"Bearer {token}"}
-            self._people[account] = httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, trust_env=False, timeout=30)
+            client = httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, trust_env=False, timeout=30)
+            self._people[account] = self._stack.enter_context(client)
         return self._people[account]
 
     def get(self, path: str, *, account: str = fork.ACCOUNT_SLUG, **query: Any) -> dict[str, Any]:
@@ -75,7 +78,7 @@ class Fork:
         agents = self.get("/agents", limit=200)["items"]
         identity = next(agent["id"] for agent in agents if agent["slug"] == slug)
         workspace = awaited(lambda: self._workspace(identity), f"the workspace of {slug}")
-        return Agent(Path(workspace["path"]))
+        return Agent(Path(workspace["path"]), self._stack)
 
     def _workspace(self, agent_id: str) -> dict[str, Any] | None:
         found = self.get(f"/agents/{agent_id}/workspace")
@@ -122,7 +125,7 @@ def running(directory: Path, timings: Timings) -> Iterator[tuple[Fork, Path, Pat
         made = fork.make(directory, thread_url=f"{served.url}/thread.git", settings=settings)
         timings.took("copy")
         log = directory / "up.log"
-        board = Fork(made, directory / "home", f"http://127.0.0.1:{port}", log)
+        board = Fork(made, directory / "home", f"http://127.0.0.1:{port}", log, stack)
         with log.open("wb") as output:
             process = subprocess.Popen(
                 ["./callboard", "up"],

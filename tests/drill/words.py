@@ -32,4 +32,4 @@ def _parts(text: str) -> tuple[dict[str, object], str]:
 
 def said(words: set[str], text: str) -> list[str]:
     """Those that stand alone in a text in lower case."""
-    return [word for word in words if re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text)]
+    return [word for word in words if word in text and re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text)]

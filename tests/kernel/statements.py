@@ -25,6 +25,7 @@ OF_RUNTIME = {
     "OLDEST_TRANSACTION",
     "CREW",
     "SHARES",
+    "CLONES",
 }
 MODULES_OF_RUNTIME = {"ledger", "close", "limits", "workers", "everywhere", "clock"}
 OF_APP_IN_RUNTIME = {"FINISH_ONE", "RESOLVE_LETTER", "NEXT_DUE"}
@@ -63,6 +64,8 @@ def _of(module: Any) -> Iterator[Statement]:
 
 # Column lists that statements of the same file are made of.
 FRAGMENTS = {
+    "agents.LAYERS",
+    "agents.USABLE",
     "runtime.CLAIMABLE",
     "runtime.GIVE_BACK",
     "runtime.TELL",

@@ -98,6 +98,26 @@ async def test_output_beyond_the_limit_is_dropped_and_the_program_is_not_held_up
     assert (len(done.output), done.errors, done.is_truncated, done.exit_code) == (1_000, b"end\n", True, 4)
 
 
+async def test_what_a_program_says_is_heard_while_it_runs_and_it_keeps_the_files_it_is_given(tmp_path):
+    told, held = [], (tmp_path / "held").open("w")
+    program = [
+        "sh",
+        "-c",
+        f"echo one >&2; while [ ! -e go ]; do sleep 0.01; done; echo two >&2; echo kept >/dev/fd/{held.fileno()}",
+    ]
+
+    def said(piece: bytes) -> None:
+        told.append(piece)
+        (tmp_path / "go").touch()
+
+    with held:
+        done = await guard.followed(
+            program, environment=ENVIRONMENT, directory=tmp_path, seconds=20.0, said=said, holding=(held.fileno(),)
+        )
+    assert (done.exit_code, b"".join(told), done.errors) == (0, b"one\ntwo\n", b"one\ntwo\n")
+    assert (tmp_path / "held").read_text() == "kept\n"
+
+
 async def test_a_program_that_reads_no_input_does_not_hold_up_its_run():
     assert (await run("true", given=bytes(5_000_000))).exit_code == 0
 

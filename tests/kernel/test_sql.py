@@ -23,6 +23,7 @@ GROWING = {
     "task_assignees",
     "task_dependencies",
     "task_texts",
+    "file_reservations",
     "runtime_command_attempts",
     "agent_sessions",
     "approvals",

@@ -151,6 +151,8 @@ CALLS: list[tuple[str, str, dict[str, Any] | None]] = [
     ("POST", "/api/v1/tasks/{id}/messages", {"content": "hi"}),
     ("GET", "/api/v1/tasks/{id}/messages", None),
     ("GET", "/api/v1/tasks/{id}/events", None),
+    ("GET", "/api/v1/tasks/{id}/worktree", None),
+    ("POST", "/api/v1/tasks/{id}/worktree", {}),
     ("GET", "/api/v1/tasks/{id}/vcs-refs", None),
     ("POST", "/api/v1/tasks/{id}/vcs-refs", {"provider": "forge", "number": 1}),
     ("POST", "/api/v1/policies/explain", {"action": "task.close", "task_id": "{id}"}),
@@ -166,6 +168,10 @@ AGENT_CALLS: list[tuple[str, dict[str, Any]]] = [
     ("task-assign", {"assignee_slugs": ["writer"]}),
     ("task-message", {"content": "hi"}),
     ("task-message", {"content": "hi", "notification_id": "{id}"}),
+    ("git-status", {}),
+    ("git-diff", {"against_base": True}),
+    ("git-commit", {"message": "Mend it"}),
+    ("git-push", {}),
 ]
 
 

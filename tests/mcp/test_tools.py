@@ -38,7 +38,7 @@ async def test_a_connection_that_asks_for_more_tools_is_shown_more(board):
     async with connected(board, "engineer", toolset="documents") as client:
         assert names(await client.list_tools()) == {"next"} | of_toolset(Toolset.CORE, Toolset.DOCUMENTS)
     async with (
-        connected(board, "orchestrator", toolset="tasks,documents,team,memory") as some,
+        connected(board, "orchestrator", toolset="tasks,documents,team,memory,vcs") as some,
         connected(board, "orchestrator", toolset="all") as every,
     ):
         assert names(await some.list_tools()) == names(await every.list_tools())

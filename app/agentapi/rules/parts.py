@@ -1,14 +1,13 @@
 """What answers of several states have in common."""
 
 from collections.abc import Sequence
-from datetime import UTC
 
 from app.agentapi.rules.crew import Crew, agents, persons, step
-from app.agentapi.rules.words import any_of
+from app.agentapi.rules.words import any_of, moment
 from app.agentapi.types import Obstacle, Step, WaitsFor
 from app.policies.types import Action
-from app.tasks.rules import hints
-from app.tasks.types import Linked, QuarantineReason
+from app.tasks.rules import hints, reservations
+from app.tasks.types import Conflict, Linked, QuarantineReason
 
 SHOWN_MOST = 20
 _WENT_ROUND = {
@@ -25,7 +24,7 @@ def held(crew: Crew, kind: WaitsFor) -> Obstacle:
     holder = crew.scene.agent(card.lease_agent_id)
     can = holder is not None and bool(crew.those([holder], _goes_on))
     name = holder.slug if holder else "an agent"
-    until = "" if card.lease_until is None else f" until {card.lease_until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    until = "" if card.lease_until is None else f" until {moment(card.lease_until)}"
     words = f"{name} holds it{until}." if can else f"{name} holds it{until}, and may not go on with it."
     return Obstacle(
         waits_for=kind,
@@ -43,6 +42,10 @@ def _goes_on(case: hints.Case) -> bool:
 
 def linked(those: Sequence[Linked]) -> list[dict[str, object]]:
     return [{"id": one.id, "title": one.title, "status": one.status} for one in those[:SHOWN_MOST]]
+
+
+def reserved(those: Sequence[Conflict]) -> list[dict[str, object]]:
+    return [reservations.shown(one) for one in those[:SHOWN_MOST]]
 
 
 def unowned(crew: Crew) -> Obstacle:

@@ -4,19 +4,20 @@ from collections.abc import Iterator, Sequence
 
 from app.agentapi.rules import finishing
 from app.agentapi.rules.crew import Crew, agents, persons, step
-from app.agentapi.rules.parts import held, linked, unowned
-from app.agentapi.rules.words import any_of, be, have, hold, listed, tasks
+from app.agentapi.rules.parts import held, linked, reserved, unowned
+from app.agentapi.rules.words import any_of, be, have, hold, listed, moment, tasks
 from app.agentapi.types import Obstacle, Step, WaitsFor, Who
 from app.kernel.types import ActorKind
 from app.policies.types import Action, AgentFacts
 from app.tasks.rules import hints, leases
-from app.tasks.types import TaskStatus
+from app.tasks.types import TaskStatus, WorktreeState
 
 THE_BOARD = Who(kind=ActorKind.SYSTEM, name="Callboard")
 
 
 def in_inbox(crew: Crew) -> Iterator[Obstacle]:
     yield from _dependencies(crew)
+    yield from _files(crew)
     takers = crew.those(crew.scene.crew, hints.may_claim)
     if takers:
         yield Obstacle(
@@ -36,6 +37,7 @@ def assigned(crew: Crew) -> Iterator[Obstacle]:
     if leases.is_held(crew.card, now=crew.scene.now):
         yield held(crew, WaitsFor.HELD)
     yield from _dependencies(crew)
+    yield from _files(crew)
     starters = crew.those(crew.assigned, hints.may_claim)
     people = crew.people_assigned(Action.TASK_MOVE) if hints.is_startable(crew.scene) else ()
     if starters or people:
@@ -56,6 +58,7 @@ def in_progress(crew: Crew) -> Iterator[Obstacle]:
     else:
         yield from _dropped(crew)
         yield from _to_take_up(crew)
+    yield from _without_worktree(crew)
     yield from finishing.unfinished(crew)
 
 
@@ -75,6 +78,7 @@ def _dropped(crew: Crew) -> Iterator[Obstacle]:
 
 def _to_take_up(crew: Crew) -> Iterator[Obstacle]:
     """Work that was begun and that no agent holds."""
+    yield from _files(crew)
     takers = crew.those(crew.assigned, hints.may_claim)
     if takers:
         yield Obstacle(
@@ -111,6 +115,7 @@ def blocked(crew: Crew) -> Iterator[Obstacle]:
         step=way,
     )
     yield from _dependencies(crew)
+    yield from _files(crew)
     yield from _hindered(crew)
 
 
@@ -133,6 +138,35 @@ def _dependencies(crew: Crew) -> Iterator[Obstacle]:
             words=f"It waits for {tasks(len(still))} that must be done before.",
             details={"dependencies": linked(still)},
             step=Step(verb="task-why", arguments={"task_id": still[0].id}),
+        )
+
+
+def _files(crew: Crew) -> Iterator[Obstacle]:
+    """Other tasks whose holders have the files that it wants."""
+    conflicts = crew.scene.conflicts
+    if conflicts:
+        holders = listed(sorted({one.rival.holder for one in conflicts}))
+        until = max(one.rival.until for one in conflicts)
+        number = len({one.rival.task_id for one in conflicts})
+        yield Obstacle(
+            waits_for=WaitsFor.FILES_RESERVED,
+            words=f"It waits for files that {holders} reserved for {tasks(number)} until {moment(until)}, or until that is over.",
+            until=until,
+            details={"conflicts": reserved(conflicts)},
+            step=Step(verb="task-why", arguments={"task_id": conflicts[0].rival.task_id}),
+        )
+
+
+def _without_worktree(crew: Crew) -> Iterator[Obstacle]:
+    """Work whose branch has no directory, until somebody takes the reason away."""
+    site = crew.scene.site
+    if site is not None and site.is_live and site.worktree is WorktreeState.FAILED:
+        who = persons(crew.people(Action.TASK_COMMIT))
+        yield Obstacle(
+            waits_for=WaitsFor.WORKTREE_FAILED,
+            words=f"Its worktree could not be made; {any_of(who)} can have that tried again, once the reason is gone.",
+            who=who,
+            details={"repository": site.name, "problem": site.problem},
         )
 
 

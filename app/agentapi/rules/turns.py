@@ -6,7 +6,14 @@ from app.agentapi.types import Obstacle, WaitsFor, Why
 
 # While one of these stands nothing behind it can be done.
 HINDRANCES = frozenset(
-    {WaitsFor.HELD, WaitsFor.REVIEW_HELD, WaitsFor.DEPENDENCY_OPEN, WaitsFor.OPEN_CHILDREN, WaitsFor.EVIDENCE_MISSING}
+    {
+        WaitsFor.HELD,
+        WaitsFor.REVIEW_HELD,
+        WaitsFor.DEPENDENCY_OPEN,
+        WaitsFor.FILES_RESERVED,
+        WaitsFor.OPEN_CHILDREN,
+        WaitsFor.EVIDENCE_MISSING,
+    }
 )
 # To finish something else first is no turn at this task.
 ELSEWHERE = frozenset({WaitsFor.ASSIGNEE_AT_CAPACITY})

@@ -1,6 +1,7 @@
 """The words of an answer: names in a sentence, and numbers that agree with their verbs."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from app.agentapi.types import Who
 
@@ -21,6 +22,10 @@ def any_of(who: Sequence[Who]) -> str:
     if any(one.email is not None for one in who):
         names.append(A_PERSON)
     return listed(names, joint="or")
+
+
+def moment(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def tasks(number: int) -> str:

@@ -18,6 +18,7 @@ WITH account AS (SELECT id FROM accounts WHERE id = $1 FOR NO KEY UPDATE),
 person AS (SELECT id FROM people WHERE account_id = $1 FOR NO KEY UPDATE),
 profile AS (SELECT id FROM executor_profiles WHERE account_id = $1 FOR NO KEY UPDATE),
 skill AS (SELECT id FROM skills WHERE account_id = $1 FOR NO KEY UPDATE),
+layer AS (SELECT id FROM identity_layers WHERE account_id = $1 FOR NO KEY UPDATE),
 agent AS (SELECT id FROM agents WHERE account_id = $1 FOR NO KEY UPDATE),
 document AS (
     SELECT d.id FROM documents d JOIN seed_records s ON s.account_id = $1 AND s.kind = 'document' AND s.key = d.slug
@@ -25,8 +26,8 @@ document AS (
 ),
 repository AS (SELECT id FROM repositories WHERE account_id = $1 FOR NO KEY UPDATE)
 SELECT (SELECT count(*) FROM account) + (SELECT count(*) FROM person) + (SELECT count(*) FROM profile)
-     + (SELECT count(*) FROM skill) + (SELECT count(*) FROM agent) + (SELECT count(*) FROM document)
-     + (SELECT count(*) FROM repository)
+     + (SELECT count(*) FROM skill) + (SELECT count(*) FROM layer) + (SELECT count(*) FROM agent)
+     + (SELECT count(*) FROM document) + (SELECT count(*) FROM repository)
 """
 
 PRESENT = """
@@ -43,11 +44,17 @@ WITH present (kind, key, id, version, fields) AS (
     SELECT 'profile', name, id, NULL, jsonb_build_object('adapter', adapter, 'url', url)
     FROM executor_profiles WHERE account_id = $1
     UNION ALL
-    SELECT 'skill', slug, id, NULL, jsonb_build_object('name', name, 'description', description, 'content', content)
+    SELECT 'skill', slug, id, NULL, jsonb_build_object('name', name, 'description', description, 'content', content,
+        'is_enabled', is_enabled, 'requires_approval', requires_approval)
     FROM skills WHERE account_id = $1
     UNION ALL
+    SELECT 'identity_layer', concat_ws('/', scope, nullif(name, ''), layer), id, NULL,
+        jsonb_build_object('scope', scope, 'name', name, 'layer', layer, 'content', content)
+    FROM identity_layers WHERE account_id = $1
+    UNION ALL
     SELECT 'agent', g.slug, g.id, g.version, jsonb_build_object(
-        'name', g.name, 'role', g.role, 'description', g.description, 'soul', g.soul, 'flags', jsonb_strip_nulls(g.flags),
+        'name', g.name, 'role', g.role, 'description', g.description, 'soul', g.soul,
+        'identity_folder', g.identity_folder, 'flags', jsonb_strip_nulls(g.flags),
         'reach', g.reach, 'profile', p.name, 'capacity', g.capacity, 'wake_minutes', g.wake_minutes, 'retired_at', g.retired_at,
         'skills', (SELECT jsonb_agg(s.slug ORDER BY s.slug COLLATE "C") FROM agent_skills gs
                    JOIN skills s ON s.account_id = gs.account_id AND s.id = gs.skill_id
@@ -58,8 +65,10 @@ WITH present (kind, key, id, version, fields) AS (
     SELECT 'document', slug, id, version, jsonb_build_object('title', title, 'type', type, 'content', content)
     FROM documents WHERE account_id = $1 AND slug = ANY($2) AND deleted_at IS NULL
     UNION ALL
-    SELECT 'repository', name, id, NULL, jsonb_build_object(
-        'url', url, 'base_branch', base_branch, 'branch_prefix', branch_prefix, 'writable_dir', writable_dir)
+    SELECT 'repository', name, id, version, jsonb_build_object(
+        'url', url, 'base_branch', base_branch, 'branch_prefix', branch_prefix, 'writable_dir', writable_dir,
+        'clone_depth', clone_depth, 'branch_pattern', branch_pattern, 'protected_branches', protected_branches,
+        'branch_per_task', branch_per_task, 'keep_worktrees', keep_worktrees, 'is_from_environment', is_from_environment)
     FROM repositories WHERE account_id = $1
 )
 SELECT kind, key, id, fields::text AS fields,
@@ -93,15 +102,31 @@ PROFILES = Write(
         RETURNING 1
     )""",
 )
+# What the operator brings counts as approved.
 SKILLS = Write(
     "seeded_skills",
     """seeded_skills AS (
-        INSERT INTO skills (account_id, id, slug, name, description, content, is_enabled)
-        SELECT $1, r.id, r.key, r.name, r.description, r.content, true
-        FROM json_to_recordset($2::json) AS r (id uuid, key text, name text, description text, content text)
+        INSERT INTO skills (account_id, id, slug, name, description, content, is_enabled, requires_approval, approved_version)
+        SELECT $1, r.id, r.key, r.name, r.description, r.content, r.is_enabled, r.requires_approval, 1
+        FROM json_to_recordset($2::json) AS r (id uuid, key text, name text, description text, content text, is_enabled boolean,
+                                               requires_approval boolean)
         ON CONFLICT (account_id, slug) DO UPDATE
-        SET name = excluded.name, description = excluded.description, content = excluded.content, updated_at = callboard_now()
+        SET name = excluded.name, description = excluded.description, content = excluded.content,
+            is_enabled = excluded.is_enabled, requires_approval = excluded.requires_approval, version = skills.version + 1,
+            approved_version = skills.version + 1, approved_by_id = NULL, edited_by_id = NULL, updated_at = callboard_now()
         WHERE skills.id = excluded.id
+        RETURNING 1
+    )""",
+)
+IDENTITIES = Write(
+    "seeded_identities",
+    """seeded_identities AS (
+        INSERT INTO identity_layers (account_id, id, scope, name, layer, content)
+        SELECT $1, r.id, r.scope, r.name, r.layer, r.content
+        FROM json_to_recordset($2::json) AS r (id uuid, scope text, name text, layer text, content text)
+        ON CONFLICT (account_id, scope, name, layer) DO UPDATE
+        SET content = excluded.content, version = identity_layers.version + 1, updated_at = callboard_now()
+        WHERE identity_layers.id = excluded.id
         RETURNING 1
     )""",
 )
@@ -109,16 +134,16 @@ AGENTS = Write(
     "seeded_agents",
     """seeded_agents AS (
         INSERT INTO agents (account_id, id, slug, name, role, description, soul, flags, reach, profile_id, capacity,
-            wake_minutes, version)
+            wake_minutes, identity_folder, version)
         SELECT $1, r.id, r.key, r.name, r.role, r.description, r.soul, r.flags, r.reach, r.profile_id, r.capacity,
-            r.wake_minutes, 1
+            r.wake_minutes, r.identity_folder, 1
         FROM json_to_recordset($2::json) AS r (id uuid, key text, name text, role text, description text, soul text,
                                                flags jsonb, reach text, profile_id uuid, capacity smallint,
-                                               wake_minutes smallint)
+                                               wake_minutes smallint, identity_folder text)
         ON CONFLICT (account_id, slug) DO UPDATE
         SET name = excluded.name, role = excluded.role, description = excluded.description, soul = excluded.soul,
             flags = excluded.flags, reach = excluded.reach, profile_id = excluded.profile_id, capacity = excluded.capacity,
-            wake_minutes = excluded.wake_minutes,
+            wake_minutes = excluded.wake_minutes, identity_folder = excluded.identity_folder,
             version = agents.version + 1, updated_at = callboard_now()
         WHERE agents.id = excluded.id
         RETURNING 1
@@ -157,14 +182,24 @@ DOCUMENTS = Write(
 REPOSITORIES = Write(
     "seeded_repositories",
     """seeded_repositories AS (
-        INSERT INTO repositories (account_id, id, name, url, base_branch, branch_prefix, writable_dir, is_primary)
-        SELECT $1, r.id, r.key, r.url, r.base_branch, r.branch_prefix, r.writable_dir,
-               NOT EXISTS (SELECT FROM repositories WHERE account_id = $1 AND is_primary)
-        FROM json_to_recordset($2::json) AS r (id uuid, key text, url text, base_branch text, branch_prefix text,
-                                               writable_dir text)
+        INSERT INTO repositories (account_id, id, name, url, base_branch, branch_prefix, writable_dir, clone_depth,
+            branch_pattern, protected_branches, branch_per_task, keep_worktrees, is_from_environment, is_primary)
+        SELECT $1, r.id, r.key, r.url, r.base_branch, r.branch_prefix, r.writable_dir, r.clone_depth, r.branch_pattern,
+               r.protected_branches, r.branch_per_task, r.keep_worktrees, r.is_from_environment,
+               r.place = 1 AND NOT EXISTS (SELECT FROM repositories WHERE account_id = $1 AND is_primary)
+        FROM ROWS FROM (json_to_recordset($2::json) AS (
+            id uuid, key text, url text, base_branch text, branch_prefix text, writable_dir text, clone_depth int,
+            branch_pattern text, protected_branches text[], branch_per_task boolean, keep_worktrees boolean,
+            is_from_environment boolean
+        )) WITH ORDINALITY AS r (id, key, url, base_branch, branch_prefix, writable_dir, clone_depth, branch_pattern,
+                                 protected_branches, branch_per_task, keep_worktrees, is_from_environment, place)
         ON CONFLICT (account_id, name) DO UPDATE
         SET url = excluded.url, base_branch = excluded.base_branch, branch_prefix = excluded.branch_prefix,
-            writable_dir = excluded.writable_dir, updated_at = callboard_now()
+            writable_dir = excluded.writable_dir, clone_depth = excluded.clone_depth,
+            branch_pattern = excluded.branch_pattern, protected_branches = excluded.protected_branches,
+            branch_per_task = excluded.branch_per_task, keep_worktrees = excluded.keep_worktrees,
+            is_from_environment = excluded.is_from_environment, version = repositories.version + 1,
+            updated_at = callboard_now()
         WHERE repositories.id = excluded.id
         RETURNING 1
     )""",

@@ -3,16 +3,22 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from app.agents.approving import SKILL_MOST_BYTES
+from app.agents.layering import LAYER_MOST_BYTES
+from app.agents.types import LayerScope
+from app.bootstrap.rules import seeded
 from app.bootstrap.types import (
     ACCOUNT_FILE,
     ADAPTER,
+    IDENTITY_FOLDER,
     PROFILE,
+    REPOSITORY_FILE,
     AccountSeed,
     Action,
     AgentSeed,
@@ -37,6 +43,11 @@ _ASSUMED = {
     "duplicate_guard": True,
     "capacity": 1,
     "wake_minutes": 15,
+    "is_enabled": True,
+    "requires_approval": False,
+    "branch_per_task": True,
+    "keep_worktrees": False,
+    "is_from_environment": False,
 }
 _PLACE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_]\w*)(?::-([^{}]*))?\})?")
 
@@ -91,7 +102,11 @@ def without_credentials(url: str | None) -> str | None:
     """The address without its password or token, since prompts and documents show it."""
     if url is None or "://" not in url:
         return url
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        # What is no address is still shown, and may hold a password all the same.
+        return re.sub(r"://[^/]*@", "://", url)
     user, at, host = parts.netloc.rpartition("@")
     # Hosts that serve Git over HTTP take a token in the place of the user's name.
     name = "" if parts.scheme in {"http", "https"} else user.partition(":")[0]
@@ -102,19 +117,46 @@ def contradictions(shelf: Shelf, account: AccountSeed) -> Iterator[tuple[str, st
     """Where files that are right alone do not fit together: the file's name, and what is wrong."""
     agents = {seed.slug for seed, _ in shelf.agents}
     skills = {seed.slug for seed, _ in shelf.skills}
-    handles = [person.handle for person in account.people]
-    emails = [person.email.lower() for person in account.people]
     if account.settings.orchestrator and account.settings.orchestrator not in agents:
         yield ACCOUNT_FILE, f"settings.orchestrator: there is no agent {account.settings.orchestrator}"
-    if [person.role.value for person in account.people].count("owner") != 1:
-        yield ACCOUNT_FILE, "people: exactly one of them is the owner"
-    if len({*handles, *agents}) < len(handles) + len(agents):
-        yield ACCOUNT_FILE, "people: handles must differ, from the slugs of agents too"
-    if len(set(emails)) < len(emails):
-        yield ACCOUNT_FILE, "people: e-mail addresses must differ"
+    yield from ((ACCOUNT_FILE, problem) for problem in _people_problems(account, agents))
+    yield from ((REPOSITORY_FILE, problem) for problem in seeded.problems(shelf.repositories, shown=without_credentials))
     for agent, _ in shelf.agents:
         for missing in sorted(set(agent.skills) - skills):
             yield f"agents/{agent.slug}.md", f"skills: there is no skill {missing}"
+    yield from _identity_problems(shelf, agents)
+    for skill, content in shelf.skills:
+        if len(content.encode()) > SKILL_MOST_BYTES:
+            yield f"skills/{skill.slug}.md", f"holds more than {SKILL_MOST_BYTES} bytes"
+
+
+def _people_problems(account: AccountSeed, agents: Collection[str]) -> Iterator[str]:
+    handles = [person.handle for person in account.people]
+    emails = [person.email.lower() for person in account.people]
+    if [person.role.value for person in account.people].count("owner") != 1:
+        yield "people: exactly one of them is the owner"
+    if len({*handles, *agents}) < len(handles) + len(agents):
+        yield "people: handles must differ, from the slugs of agents too"
+    if len(set(emails)) < len(emails):
+        yield "people: e-mail addresses must differ"
+
+
+def _identity_problems(shelf: Shelf, agents: Collection[str]) -> Iterator[tuple[str, str]]:
+    folders = {layer.name for layer, _ in shelf.layers if layer.scope is LayerScope.FOLDER}
+    for agent, _ in shelf.agents:
+        if agent.identity_folder is not None and agent.identity_folder not in folders:
+            yield (
+                f"agents/{agent.slug}.md",
+                f"identity_folder: there is no folder {IDENTITY_FOLDER}/folders/{agent.identity_folder}",
+            )
+    for layer, content in shelf.layers:
+        place = f"{IDENTITY_FOLDER}/{layer.key}"
+        if layer.scope is LayerScope.AGENT and layer.name not in agents:
+            yield place, f"there is no agent {layer.name}"
+        if not content.strip():
+            yield place, "is empty"
+        if len(content.encode()) > LAYER_MOST_BYTES:
+            yield place, f"holds more than {LAYER_MOST_BYTES} bytes"
 
 
 def records(shelf: Shelf, account: AccountSeed, *, gateway_url: str | None, has_gateway: bool) -> Iterator[Record]:
@@ -125,14 +167,15 @@ def records(shelf: Shelf, account: AccountSeed, *, gateway_url: str | None, has_
         yield Record(Kind.PERSON, person.email.lower(), {"handle": person.handle, "name": person.name, "role": person.role.value})
     yield Record(Kind.PROFILE, PROFILE, {"adapter": ADAPTER, "url": gateway_url})
     for skill, content in shelf.skills:
-        yield Record(Kind.SKILL, skill.slug, {"name": skill.name, "description": skill.description, "content": content})
+        taught = {"is_enabled": skill.enabled, "requires_approval": skill.requires_approval}
+        yield Record(Kind.SKILL, skill.slug, {"name": skill.name, "description": skill.description, "content": content, **taught})
+    for layer, content in shelf.layers:
+        yield Record(Kind.IDENTITY, layer.key, msgspec.to_builtins(layer) | {"content": content})
     for agent, soul in shelf.agents:
         yield Record(Kind.AGENT, agent.slug, _agent(agent, soul, has_gateway=has_gateway))
     for document, content in shelf.documents:
         yield Record(Kind.DOCUMENT, document.slug, {"title": document.title, "type": document.type.value, "content": content})
-    if shelf.repository and shelf.repository.url:
-        facts = msgspec.to_builtins(shelf.repository)
-        yield Record(Kind.REPOSITORY, facts.pop("name"), {name: value or None for name, value in facts.items()})
+    yield from seeded.records(shelf.repositories, environment=shelf.repository_url)
 
 
 def _agent(seed: AgentSeed, soul: str, *, has_gateway: bool) -> dict[str, Any]:
@@ -142,6 +185,7 @@ def _agent(seed: AgentSeed, soul: str, *, has_gateway: bool) -> dict[str, Any]:
         "role": seed.role,
         "description": seed.description,
         "soul": soul,
+        "identity_folder": seed.identity_folder,
         "flags": _given(seed.flags),
         "reach": "gateway" if is_gateway else "pull",
         "profile": PROFILE if is_gateway else None,

@@ -1,14 +1,14 @@
 """The words of seeding: what a seeds directory may say, and what becomes of each record of it."""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
 from app.accounts.types import LeaseSeconds
-from app.agents.types import Capacity, WakeMinutes
+from app.agents.types import Capacity, Layer, LayerScope, WakeMinutes
 from app.documents.types import DocumentType
 from app.kernel.types import Role
 from app.policies.types import AccountPolicy, Evidence, Flags, SelfReview
@@ -16,12 +16,14 @@ from app.policies.types import AccountPolicy, Evidence, Flags, SelfReview
 PROFILE = "default"
 ADAPTER = "responses"
 ACCOUNT_FILE, REPOSITORY_FILE = "account.yaml", "repository.yaml"
+IDENTITY_FOLDER = "identity"
 SYSTEM = AccountPolicy()
 
 Slug = Annotated[
     str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*\Z", max_length=63, description="lower-case letters, digits and single hyphens")
 ]
 Email = Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+\Z", max_length=254, description="an e-mail address")]
+Depth = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
 Words = Annotated[str, Meta(pattern=r"\S", max_length=200, description="text of 1 to 200 characters")]
 
 
@@ -30,6 +32,7 @@ class Kind(StrEnum):
     PERSON = "person"
     PROFILE = "profile"
     SKILL = "skill"
+    IDENTITY = "identity_layer"
     AGENT = "agent"
     DOCUMENT = "document"
     REPOSITORY = "repository"
@@ -87,6 +90,7 @@ class AgentSeed(msgspec.Struct, frozen=True, kw_only=True):
     capacity: Capacity = 1
     wake_minutes: WakeMinutes = 15
     skills: list[Slug] = []
+    identity_folder: Slug | None = None
 
 
 class DocumentSeed(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,24 +103,50 @@ class SkillSeed(msgspec.Struct, frozen=True, kw_only=True):
     slug: Slug
     name: Words
     description: str = ""
+    enabled: bool = True
+    requires_approval: bool = False
+
+
+class LayerSeed(msgspec.Struct, frozen=True, kw_only=True):
+    """A layer of identity, whose place is its path."""
+
+    scope: LayerScope
+    layer: Layer
+    name: Slug | Literal[""] = ""
+
+    @property
+    def key(self) -> str:
+        return "/".join(part for part in (self.scope, self.name, self.layer) if part)
 
 
 class RepositorySeed(msgspec.Struct, frozen=True, kw_only=True):
+    """Facts of a repository; what they are worth is found out when it is cloned, so that a start never fails for them."""
+
     name: Slug
     url: str | None = None
     base_branch: str | None = None
     branch_prefix: str | None = None
     writable_dir: str | None = None
+    clone_depth: Depth | None = None
+    branch_pattern: str | None = None
+    protected_branches: list[str] = []
+    branch_per_task: bool = True
+    keep_worktrees: bool = False
 
 
 class Shelf(msgspec.Struct, kw_only=True):
-    """What a directory holds; Markdown comes with the text below its front matter."""
+    """What a directory holds; Markdown comes with the text below its front matter.
+
+    `repository_url` is the environment's, whichever repository has it.
+    """
 
     account: AccountSeed | None = None
-    repository: RepositorySeed | None = None
+    repositories: list[RepositorySeed] = []
+    repository_url: str | None = None
     agents: list[tuple[AgentSeed, str]] = []
     documents: list[tuple[DocumentSeed, str]] = []
     skills: list[tuple[SkillSeed, str]] = []
+    layers: list[tuple[LayerSeed, str]] = []
 
 
 class Record(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from app.tasks.queries.evidence import CRITERIA_FIELDS
 from app.tasks.queries.handoffs import BRIEFED_FIELDS
+from app.tasks.queries.worktrees import WORKTREE_FIELDS
 from app.usage.queries import REASON_FIELDS
 
 CREW = """
@@ -22,7 +23,9 @@ SELECT t.id, t.title, t.description, t.status, t.priority, t.labels, t.due_at, t
          ORDER BY m.position DESC LIMIT 1),
         CASE WHEN t.created_by_kind = 'person' THEN t.created_by_id END)) AS person_to_ask,
     t.message_count AS messages,
-    {BRIEFED_FIELDS}, {CRITERIA_FIELDS}
+    {BRIEFED_FIELDS}, {CRITERIA_FIELDS}, {WORKTREE_FIELDS},
+    (SELECT row_to_json(r) FROM repositories r WHERE r.account_id = $1
+       AND CASE WHEN t.repository_id IS NULL THEN r.is_primary ELSE r.id = t.repository_id END)::text AS repository
 FROM tasks t WHERE t.account_id = $1 AND t.id = $2
 """
 THREAD = """

@@ -1,5 +1,6 @@
 """SQL of what prompts are made of: the account's ground, and its own templates."""
 
+from app.agents.queries.identity import LAYERS as _LAYERS
 from app.kernel.writes import Write
 
 # The newest version of each template; one without content gives the installation's back.
@@ -7,8 +8,11 @@ _IN_FORCE = """
 SELECT DISTINCT ON (name) name, version, content, created_by_kind, created_by_id, created_at FROM prompt_templates
 WHERE account_id = $1 ORDER BY name, version DESC
 """
+# With the layers of the agent `$2`, and what session `$3` was last given of them.
 GROUND = f"""
-SELECT (SELECT row_to_json(r) FROM repositories r WHERE r.account_id = $1 AND r.is_primary)::text AS repository,
+SELECT (SELECT {_LAYERS} FROM agents a WHERE a.account_id = $1 AND a.id = $2) AS layers,
+    (SELECT i.sha256 FROM session_identities i WHERE i.account_id = $1 AND i.session_id = $3) AS identity_sha256,
+    (SELECT row_to_json(r) FROM repositories r WHERE r.account_id = $1 AND r.is_primary)::text AS repository,
     (SELECT d.content FROM documents d WHERE d.account_id = $1 AND d.slug = 'repository' AND d.deleted_at IS NULL) AS notes,
     (SELECT d.content FROM documents d WHERE d.account_id = $1 AND d.slug = 'briefing' AND d.deleted_at IS NULL) AS briefing,
     (SELECT json_object_agg(t.name, t.content) FROM ({_IN_FORCE}) t WHERE t.content IS NOT NULL)::text AS templates
@@ -29,7 +33,7 @@ INSERT = Write(
 )
 # A notification as its delivery would find it, whatever has become of it.
 _RECIPIENT = """a.id AS agent_id, a.slug, a.name, a.role, c.name AS account_name, c.settings::text AS settings,
-    callboard_now() AS now, a.wake_minutes,
+    callboard_now() AS now, a.wake_minutes, NULL::uuid AS session_id,
     (SELECT json_agg(json_build_object('name', x.name, 'adapter', x.adapter, 'url', x.url, 'settings', x.settings,
             'timeout_seconds', x.timeout_seconds))
         FROM executor_profiles x WHERE x.account_id = $1 AND x.id = a.profile_id)::text AS profiles"""

@@ -9,8 +9,9 @@ ENDED = Unavailable("this turn was ended meanwhile; nothing of it counts")
 # agent's own and those to try after it.
 NOTIFICATION = """
 SELECT n.id, n.type, n.task_id, n.message_id, n.actor_kind, n.actor_id, n.status_from, n.caused_by_type, n.title, n.body,
-    n.depth, n.state, n.reason, n.taken_at, k.spent, a.id AS agent_id, a.slug, a.name, a.role, a.retired_at, s.key AS session_key,
-    c.name AS account_name, c.settings::text AS settings, callboard_now() AS now, d.prompt, d.asks, d.silences, d.seen,
+    n.depth, n.state, n.reason, n.taken_at, k.spent, a.id AS agent_id, a.slug, a.name, a.role, a.retired_at, s.id AS session_id,
+    s.key AS session_key, c.name AS account_name, c.settings::text AS settings, callboard_now() AS now,
+    d.prompt, d.asks, d.silences, d.seen,
     (SELECT json_agg(json_build_object('name', x.name, 'adapter', x.adapter, 'url', x.url, 'settings', x.settings,
             'timeout_seconds', x.timeout_seconds) ORDER BY x.id <> p.id, array_position(p.failover, x.name))
         FROM executor_profiles p

@@ -11,7 +11,7 @@ from pathlib import Path
 from traceback import walk_tb
 from typing import Any
 
-from jinja2 import ChoiceLoader, FileSystemLoader, FunctionLoader, StrictUndefined, Template, TemplateSyntaxError
+from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, FunctionLoader, StrictUndefined, Template, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.delivery.fence import TooLarge
@@ -85,7 +85,7 @@ class _Budget:
             raise TooLarge
 
 
-def _environment(loader: ChoiceLoader) -> _Sandbox:
+def sandboxed(loader: BaseLoader) -> _Sandbox:
     environment = _Sandbox(
         loader=loader,
         undefined=StrictUndefined,
@@ -107,7 +107,7 @@ def load(
     files = FileSystemLoader([*overrides, DIRECTORY])
     # With a file's name, so that an error says where it is.
     loader = ChoiceLoader([FunctionLoader(lambda name: (given[name], name, None) if name in given else None), files])
-    environment = _environment(loader)
+    environment = sandboxed(loader)
     names = [name for name in files.list_templates() if name.endswith(".j2")]
     sources = "\0".join(f"{name}\0{loader.get_source(environment, name)[0]}" for name in names)
     return Templates(
@@ -173,7 +173,7 @@ def variables() -> frozenset[str]:
 
 def checked(name: str, content: str) -> list[Problem]:
     """What keeps this text from being a template of an account."""
-    return language.problems(content, place=name, known=variables(), environment=_environment(ChoiceLoader([])))
+    return language.problems(content, place=name, known=variables(), environment=sandboxed(ChoiceLoader([])))
 
 
 def compiled(contents: Mapping[str, str], directory: Path | None) -> tuple[Templates | None, Problem | None]:

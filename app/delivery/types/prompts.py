@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from uuid import UUID
 
 from app.delivery.types import AuthorKind
@@ -73,9 +74,22 @@ class PromptMessage:
     at: datetime
 
 
+class Site(StrEnum):
+    """How the worktree of a task stands: there, made at the claim, being made, not to be made, or version control is off."""
+
+    READY = "ready"
+    LATER = "later"
+    MAKING = "making"
+    FAILED = "failed"
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryFacts:
-    """What the account recorded about its repository; an absent fact is None and never guessed."""
+    """What the account recorded about its repository; an absent fact is None and never guessed.
+
+    With a task also its worktree; `branch` and `worktree` are set once it is ready.
+    """
 
     name: str | None = None
     url: str | None = None
@@ -83,6 +97,10 @@ class RepositoryFacts:
     branch_prefix: str | None = None
     writable_dir: str | None = None
     notes: str | None = None
+    site: Site | None = None
+    branch: str | None = None
+    worktree: str | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +139,8 @@ class PromptContext:
     """Everything one prompt is rendered from, as plain values; the session key is not among them.
 
     `unread` is what the agent has not been shown of the thread, without its own words, and `seen` how far it is shown the
-    thread now; `tools` are offered with this prompt, and where there are none it acts over HTTP.
+    thread now; `tools` are offered with this prompt, and where there are none it acts over HTTP. `identity` says who the agent
+    is where it reads that nowhere else; it is the account's own text.
     """
 
     account_name: str
@@ -148,6 +167,7 @@ class PromptContext:
     seen: int = 0
     tools: tuple[Tool, ...] = ()
     wakeup: PromptWakeup | None = None
+    identity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

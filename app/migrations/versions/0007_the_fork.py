@@ -57,7 +57,7 @@ def upgrade() -> None:
         sa.Column("conflicts", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'::jsonb"), nullable=False),
         sa.Column("sources", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'::jsonb"), nullable=False),
         sa.Column("warnings", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'::jsonb"), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("callboard_now()"), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), server_default=sa.text("callboard_now()"), nullable=False),
         sa.ForeignKeyConstraint(
             ["account_id"],
             ["accounts.id"],
@@ -168,6 +168,7 @@ def upgrade() -> None:
         sa.Column("setting", sa.String(), nullable=True),
         sa.Column("advice", sa.String(), nullable=True),
         sa.Column("remark", sa.String(), nullable=True),
+        sa.Column("command_id", sa.Uuid(), nullable=True),
         sa.Column("synced_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("changed_at", sa.DateTime(timezone=True), server_default=sa.text("callboard_now()"), nullable=False),
         sa.ForeignKeyConstraint(
@@ -203,6 +204,7 @@ def upgrade() -> None:
         sa.Column("warnings", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("token_id", sa.Uuid(), nullable=True),
         sa.Column("problem", sa.String(), nullable=True),
+        sa.Column("version", sa.Integer(), server_default="1", nullable=False),
         sa.Column("synced_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("changed_at", sa.DateTime(timezone=True), server_default=sa.text("callboard_now()"), nullable=False),
         sa.ForeignKeyConstraint(
@@ -259,8 +261,9 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("task_id", sa.Uuid(), nullable=False),
         sa.Column("repository_id", sa.Uuid(), nullable=False),
-        sa.Column("branch", sa.String(), nullable=False),
-        sa.Column("path", sa.String(), nullable=False),
+        sa.Column("branch", sa.String(), nullable=True),
+        sa.Column("path", sa.String(), nullable=True),
+        sa.Column("gateway_path", sa.String(), nullable=True),
         sa.Column(
             "state",
             sa.Enum(
@@ -322,6 +325,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("account_id", "session_id"),
     )
+    op.create_index("session_identities_sha256_idx", "session_identities", ["account_id", "sha256"], unique=False)
     op.add_column("agents", sa.Column("identity_folder", sa.String(), nullable=True))
     op.add_column("repositories", sa.Column("clone_depth", sa.Integer(), nullable=True))
     op.add_column("repositories", sa.Column("branch_pattern", sa.String(), nullable=True))
@@ -392,6 +396,7 @@ def downgrade() -> None:
     op.drop_column("repositories", "branch_pattern")
     op.drop_column("repositories", "clone_depth")
     op.drop_column("agents", "identity_folder")
+    op.drop_index("session_identities_sha256_idx", table_name="session_identities")
     op.drop_table("session_identities")
     op.drop_index("task_worktrees_task_idx", table_name="task_worktrees")
     op.drop_index("task_worktrees_repository_idx", table_name="task_worktrees")

@@ -2,11 +2,14 @@
 
 from app.kernel.writes import Write
 from app.tasks.queries.handoffs import HANDOFF_FIELDS
+from app.tasks.queries.reservations import OWN_FIELDS, RIVALS_FIELDS
+from app.tasks.queries.worktrees import WORKTREE_FIELDS
 
 CARD = """t.id, t.title, t.description, t.status, t.priority, t.labels, t.due_at, t.blocked_reason, t.version,
     t.is_coordination, t.parent_id, t.lease_agent_id, t.lease_kind, t.lease_fence, t.lease_until,
     t.created_by_kind, t.created_by_id, t.created_at, t.updated_at, t.last_message_at, t.completed_at, t.archived_at,
-    t.quarantined_at, t.quarantine_reason"""
+    t.quarantined_at, t.quarantine_reason, t.repository_id,
+    (SELECT n.name FROM repositories n WHERE n.account_id = $1 AND n.id = t.repository_id) AS repository"""
 
 _CREW = """(SELECT coalesce(json_agg(json_build_object(
         'id', a.id, 'slug', a.slug, 'name', a.name, 'role', a.role, 'flags', a.flags,
@@ -46,6 +49,13 @@ _HELD = """(SELECT coalesce(json_agg(h.id ORDER BY h.lease_until), '[]') FROM ta
 # What its wake-ups have cost already.
 _GUARD = """(SELECT json_build_object('credits', g.credits, 'wakes', g.wakes, 'wakes_since', g.wakes_since) FROM task_guards g
         WHERE g.account_id = $1 AND g.task_id = t.id) AS guard"""
+# The repository that its work goes to, and the worktree that it last had there.
+_SITE = """(SELECT json_build_object('id', r.id, 'name', r.name, 'has_url', r.url IS NOT NULL, 'worktree_id', w.id,
+            'worktree', w.state, 'problem', w.problem, 'is_live', w.id IS NOT NULL AND w.removed_at IS NULL)
+        FROM repositories r LEFT JOIN LATERAL (SELECT o.id, o.state, o.problem, o.removed_at FROM task_worktrees o
+            WHERE o.account_id = $1 AND o.task_id = t.id AND o.repository_id = r.id ORDER BY o.id DESC LIMIT 1) w ON true
+        WHERE r.account_id = $1 AND CASE WHEN t.repository_id IS NULL THEN r.is_primary ELSE r.id = t.repository_id END
+    ) AS site"""
 # What the task waits for, who depends on it, and what of it is vouched for.
 _GRAPH = f"""(SELECT coalesce(json_agg({LINKED} ORDER BY d.id), '[]') FROM task_dependencies x
         JOIN tasks d ON d.account_id = $1 AND d.id = x.depends_on_id
@@ -58,6 +68,9 @@ _GRAPH = f"""(SELECT coalesce(json_agg({LINKED} ORDER BY d.id), '[]') FROM task_
         'is_met', e.is_met, 'verdict_by_kind', e.verdict_by_kind) ORDER BY e.position), '[]')
         FROM task_criteria e WHERE e.account_id = $1 AND e.task_id = t.id) AS criteria,
     {_GUARD},
+    {_SITE},
+    {OWN_FIELDS},
+    {RIVALS_FIELDS},
     {_HELD}"""
 
 
@@ -96,18 +109,19 @@ ORDER BY array_position($2::uuid[], t.id)
 READY = f"""NOT EXISTS (SELECT 1 FROM task_dependencies x JOIN tasks d ON d.account_id = $1 AND d.id = x.depends_on_id
         WHERE x.account_id = $1 AND x.task_id = o.id
           AND NOT {IS_DONE.format(task="d")})"""
-# The named task, or the best that the caller may start: its own, what was begun first; else, if the pool is open, anybody's.
+# The named task, or the best that the caller may start, but for `$6`: its own, what was begun first; else, if the pool is open,
+# anybody's.
 CLAIM_SCENE = f"""
 WITH own AS (
     SELECT o.id FROM task_assignees a JOIN tasks o ON o.account_id = $1 AND o.id = a.task_id
     WHERE a.account_id = $1 AND a.agent_id = $3 AND a.removed_at IS NULL AND NOT a.is_closed AND o.quarantined_at IS NULL
       AND (o.lease_until IS NULL OR o.lease_until <= callboard_now())
-      AND (o.status = 'in_progress' OR o.status = 'assigned' AND {READY})
+      AND (o.status = 'in_progress' OR o.status = 'assigned' AND {READY}) AND o.id <> ALL($6::uuid[])
     ORDER BY (o.status = 'in_progress') DESC, o.priority, o.id LIMIT 1 FOR NO KEY UPDATE OF o SKIP LOCKED
 ), pool AS (
     SELECT o.id FROM tasks o
     WHERE o.account_id = $1 AND o.status = 'inbox' AND NOT o.is_coordination AND o.quarantined_at IS NULL AND {READY}
-      AND (SELECT (s.settings ->> 'open_pool')::boolean FROM accounts s WHERE s.id = $1)
+      AND (SELECT (s.settings ->> 'open_pool')::boolean FROM accounts s WHERE s.id = $1) AND o.id <> ALL($6::uuid[])
     ORDER BY o.priority, o.id LIMIT 1 FOR NO KEY UPDATE OF o SKIP LOCKED
 )
 {_SEEN},
@@ -115,6 +129,13 @@ WITH own AS (
 {_FROM}
 WHERE t.account_id = $1 AND t.id = (SELECT coalesce($2::uuid, (SELECT id FROM own), (SELECT id FROM pool)))
 FOR NO KEY UPDATE OF t
+"""
+# The same of a task that the caller holds: nobody waits for it.
+HELD_SCENE = f"""
+{_SEEN},
+    {HANDOFF_FIELDS}
+{_FROM}
+WHERE t.account_id = $1 AND t.id = $2
 """
 
 # `$5` is the title that a new task must not repeat, if it is guarded; `$6` is how close another one may come.
@@ -128,6 +149,8 @@ SELECT callboard_now() AS now, c.settings::text AS settings,
     {_CREW.format(everyone="false")},
     {_PEOPLE},
     NULL::json AS wake,
+    (SELECT json_build_object('id', r.id, 'name', r.name, 'has_url', r.url IS NOT NULL)
+        FROM repositories r WHERE r.account_id = $1 AND r.is_primary) AS site,
     {_HELD},
     {_DUPLICATES}
 FROM accounts c WHERE c.id = $1
@@ -138,8 +161,8 @@ INSERT_TASK = Write(
     """task_inserted AS (
         INSERT INTO tasks (account_id, id, title, description, status, priority, labels, due_at, blocked_reason, version,
                            is_coordination, created_by_kind, created_by_id, created_at, updated_at, parent_id,
-                           lease_agent_id, lease_kind, lease_fence, lease_until)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, false, $10, $11, $12, $12, $13, $14, $15, $16, $17) RETURNING 1
+                           lease_agent_id, lease_kind, lease_fence, lease_until, repository_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, false, $10, $11, $12, $12, $13, $14, $15, $16, $17, $18) RETURNING 1
     )""",
 )
 # What an agent has to do is found among its open stints, however many tasks it has done.
@@ -159,7 +182,7 @@ EDIT_TASK = Write(
     "task_edited",
     """task_edited AS (
         UPDATE tasks SET title = coalesce($3, title), description = coalesce($4, description), priority = $5, labels = $6,
-            due_at = $7, updated_at = $8, parent_id = $9, version = version + 1
+            due_at = $7, updated_at = $8, parent_id = $9, repository_id = $10, version = version + 1
         WHERE account_id = $1 AND id = $2 RETURNING 1
     )""",
 )
@@ -209,7 +232,10 @@ ASSIGNEES = """(SELECT coalesce(json_agg(json_build_object('kind', CASE WHEN x.a
     LEFT JOIN people p ON p.account_id = $1 AND p.id = x.person_id
     WHERE x.account_id = $1 AND x.task_id = t.id AND x.removed_at IS NULL)::text AS assignees"""
 
-TASK = f"SELECT {CARD}, {ASSIGNEES} FROM tasks t WHERE t.account_id = $1 AND t.id = $2"
+TASK = f"""
+SELECT {CARD}, {ASSIGNEES}, {OWN_FIELDS}, {WORKTREE_FIELDS}, callboard_now() AS now
+FROM tasks t WHERE t.account_id = $1 AND t.id = $2
+"""
 
 # Newest first; `$2` is the id behind which the page starts.
 NEWEST = f"""

@@ -29,13 +29,15 @@ GUARD = Write(
 )
 
 # Where in the log a task last came further, by whomever: its state, its assignees, what it depends on, evidence, links,
-# documents, the making and the state of sub-tasks, and all that a person did; no message of an agent, nothing that the board did.
+# commits, documents, the making and the state of sub-tasks, and all that a person did; no message of an agent, and nothing that
+# the board did.
 _PROGRESS = """(SELECT max(p.seq) AS seq, max(p.at) AS at FROM (
         (SELECT e.seq, e.at FROM events e
          WHERE e.account_id = $1 AND e.entity_kind = 'task' AND e.entity_id = {task} AND (e.actor_kind = 'person'
              OR e.actor_kind = 'agent' AND (e.payload ->> 'from' IS DISTINCT FROM e.payload ->> 'to'
                  OR e.payload -> 'depends_on' IS NOT NULL
-                 OR e.type IN ('board:task:created', 'board:task:assigned', 'board:task:evidence', 'board:task:linked')))
+                 OR e.type IN ('board:task:created', 'board:task:assigned', 'board:task:evidence', 'board:task:linked',
+                     'board:task:committed', 'board:task:pushed')))
          ORDER BY e.seq DESC LIMIT 1)
         UNION ALL
         (SELECT e.seq, e.at FROM documents d CROSS JOIN LATERAL (

@@ -68,6 +68,8 @@ def _holding(seen: Case) -> Iterator[Hint]:
     if seen.is_holder:
         yield Hint(verb="task-heartbeat", needs=("fence",))
         yield Hint(verb="task-release", needs=("fence",))
+    if seen.fenced and rule_of(seen, Action.TASK_RESERVE):
+        yield Hint(verb="task-reserve", needs=(*seen.fenced, "reserve"))
 
 
 def _moving(seen: Case) -> Iterator[Hint]:
@@ -105,7 +107,9 @@ def may_claim(seen: Case) -> bool:
     if not rule_of(seen, Action.TASK_CLAIM):
         return False
     outcome = leases.claim(seen.card, now=seen.scene.now, caller=seen.agent.id, held=seen.held, capacity=seen.agent.capacity)
-    return isinstance(outcome, Claim) and (is_startable(seen.scene) or not outcome.starts)
+    if not isinstance(outcome, Claim) or (outcome.kind is LeaseKind.WORK and seen.scene.conflicts):
+        return False
+    return is_startable(seen.scene) or not outcome.starts
 
 
 def may_move(seen: Case, goal: TaskStatus) -> bool:
@@ -122,7 +126,7 @@ def may_move(seen: Case, goal: TaskStatus) -> bool:
     if goal is not TaskStatus.IN_PROGRESS:
         return True
     # Work that comes back from review was startable once; an assignee that starts claims.
-    has_room = rule != "assignee" or len(seen.held - {seen.card.id}) < seen.agent.capacity
+    has_room = rule != "assignee" or (len(seen.held - {seen.card.id}) < seen.agent.capacity and not seen.scene.conflicts)
     return has_room and (start is TaskStatus.REVIEW or is_startable(scene))
 
 

@@ -8,6 +8,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from app.kernel.types import ActorKind
 from app.kernel.wire import Body, View, in_calendar
+from app.tasks.schemas.reservations import ReservationView, Wishes
+from app.tasks.schemas.worktrees import WorktreeView
 from app.tasks.types import Description, Labels, LeaseKind, Priority, QuarantineReason, Reason, TaskStatus, Title
 
 Slugs = Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(max_length=50)]
@@ -20,6 +22,7 @@ Lines = Annotated[list[Line], Meta(max_length=20)]
 CRITERIA_MOST = 30
 Criteria = Annotated[list[Line], Meta(max_length=CRITERIA_MOST)]
 Dependencies = Annotated[list[UUID], Meta(max_length=50)]
+RepositoryName = Annotated[str, Meta(min_length=1, max_length=200)]
 AgentStatus = Literal["in_progress", "review", "done", "blocked"]
 NewStatus = Literal["inbox", "assigned", "in_progress", "review", "done", "blocked", "archived"]
 
@@ -53,6 +56,8 @@ class _Birth(Body):
     acceptance_criteria: Criteria = []
     depends_on: Dependencies = []
     parent_id: UUID | None = None
+    repository: RepositoryName | None = None
+    reserve: Wishes = []
 
     def __post_init__(self) -> None:
         in_calendar(self.due_at)
@@ -70,7 +75,10 @@ class AgentNewTask(_Birth):
 
 
 class TaskEdit(Body):
-    """Absent fields stay; `due_at: null` removes the date; of `acceptance_criteria` the same text keeps its verdict."""
+    """Absent fields stay; `due_at: null` removes the date; of `acceptance_criteria` the same text keeps its verdict.
+
+    `repository: null` is the primary one, whichever that is; `reserve` makes these the only files that the task wants.
+    """
 
     title: Title | UnsetType = UNSET
     description: Description | UnsetType = UNSET
@@ -80,6 +88,8 @@ class TaskEdit(Body):
     acceptance_criteria: Criteria | UnsetType = UNSET
     depends_on: Dependencies | UnsetType = UNSET
     parent_id: UUID | None | UnsetType = UNSET
+    repository: RepositoryName | None | UnsetType = UNSET
+    reserve: Wishes | UnsetType = UNSET
     expected_version: Version | None = None
     fence: Fence | None = None
 
@@ -170,7 +180,8 @@ class NextAction(View):
 class TaskView(View):
     """`lease` is for the holder, in the answers that give or renew it; the others see who holds it until when.
 
-    While it is quarantined only people wake agents about it.
+    While it is quarantined only people wake agents about it. `repository` is null for the account's primary one; pages of tasks
+    leave out `reservations`, the files that the task wants or has, and `worktree`, where its work is done.
     """
 
     id: UUID
@@ -196,8 +207,11 @@ class TaskView(View):
     archived_at: datetime | None = None
     quarantined_at: datetime | None = None
     quarantine_reason: QuarantineReason | None = None
+    repository: str | None = None
+    reservations: list[ReservationView] | UnsetType = UNSET
     lease: LeaseView | UnsetType = UNSET
     next_actions: list[NextAction] | UnsetType = UNSET
+    worktree: WorktreeView | UnsetType = UNSET
 
 
 class TaskPage(View):

@@ -6,13 +6,19 @@ from app.agents.types import Interval
 from app.kernel.wire import Body, View
 from app.tasks.schemas import Fence, Handoff, LeaseView, TaskView
 from app.tasks.schemas.handoffs import HandoffView
+from app.tasks.schemas.reservations import Wishes
 from app.tasks.types import Reason
 
 
 class AgentClaim(Body):
-    """Without `task_id` the best task that this agent may start."""
+    """Without `task_id` the best task that this agent may start; `reserve` adds to the files that the task wants."""
 
     task_id: UUID | None = None
+    reserve: Wishes = []
+
+    def __post_init__(self) -> None:
+        if self.reserve and self.task_id is None:
+            raise ValueError("Object names files in field `reserve` without the `task_id` that they are for")
 
 
 class AgentHeartbeat(Body):

@@ -2,9 +2,10 @@
 
 from app.policies.types import Action
 from app.policies.verbs import Toolset, Verb
-from app.tasks import leasing
+from app.tasks import leasing, reserving_edits
 from app.tasks.schemas import LeaseView, TaskView
 from app.tasks.schemas.leases import AgentClaim, AgentHeartbeat, AgentRelease, ClaimView
+from app.tasks.schemas.reserving import AgentReserve
 
 VERBS = (
     Verb(
@@ -33,5 +34,13 @@ VERBS = (
         view=TaskView,
         act=leasing.release,
         toolset=Toolset.CORE,
+    ),
+    Verb(
+        name="task-reserve",
+        summary="Reserve files for a task that you hold, so that no other task starts on them, or release them.",
+        action=Action.TASK_RESERVE,
+        body=AgentReserve,
+        view=TaskView,
+        act=reserving_edits.reserve,
     ),
 )

@@ -1,18 +1,19 @@
 """SQL of agents and their sessions."""
 
+from app.agents.queries.skills import USABLE
 from app.kernel.writes import Write
 
-_FIELDS = """a.id, a.slug, a.name, a.role, a.description, a.flags::text AS flags, a.reach, a.capacity, a.version,
-    a.created_at, a.updated_at, a.retired_at, a.profile_id, p.interval_seconds,
+_FIELDS = """a.id, a.slug, a.name, a.role, a.description, a.identity_folder, a.flags::text AS flags, a.reach, a.capacity,
+    a.version, a.created_at, a.updated_at, a.retired_at, a.profile_id, p.interval_seconds,
     CASE WHEN a.reach = 'pull' THEN p.state WHEN g.seen_at IS NOT NULL OR g.state = 'offline' THEN g.state END AS presence,
     CASE WHEN a.reach = 'pull' THEN p.seen_at ELSE g.seen_at END AS seen_at, a.wake_minutes, w.wake_at,
     w.outcome AS wake_outcome, (SELECT s.fires_at FROM runtime_schedules s
         WHERE s.account_id = $1 AND s.name = 'wakeups' AND s.is_system AND s.is_enabled) AS looks_at,
     (SELECT x.name FROM executor_profiles x WHERE x.account_id = $1 AND x.id = a.profile_id) AS profile,
     (SELECT c.slug FROM accounts c WHERE c.id = $1) AS account_slug"""
-_SKILLS = """(SELECT coalesce(json_agg(k.slug ORDER BY k.slug), '[]') FROM agent_skills x
+_SKILLS = f"""(SELECT coalesce(json_agg(k.slug ORDER BY k.slug), '[]') FROM agent_skills x
     JOIN skills k ON k.account_id = $1 AND k.id = x.skill_id
-    WHERE x.account_id = $1 AND x.agent_id = a.id AND k.is_enabled)::text AS skills"""
+    WHERE x.account_id = $1 AND x.agent_id = a.id AND {USABLE})::text AS skills"""
 
 # Whoever is woken through a gateway is there as long as that is.
 _AGENTS = """agents a LEFT JOIN agent_presence p ON p.account_id = $1 AND p.agent_id = a.id AND a.reach = 'pull'
@@ -21,25 +22,15 @@ _AGENTS = """agents a LEFT JOIN agent_presence p ON p.account_id = $1 AND p.agen
 
 AGENTS = f"SELECT {_FIELDS}, {_SKILLS} FROM {_AGENTS} WHERE a.account_id = $1 AND a.slug > $2 ORDER BY a.slug LIMIT $3"
 AGENT = f"SELECT {_FIELDS}, {_SKILLS} FROM {_AGENTS} WHERE a.account_id = $1 AND a.id = $2"
-# What the enabled skills of an agent are; they change with the agent's own row or with theirs.
-_TAUGHT = """
-SELECT a.slug AS agent_slug, greatest(a.updated_at, max(k.updated_at)) AS updated_at,
-    coalesce(json_agg(json_build_object('slug', k.slug, 'name', k.name, 'description', k.description{content})
-                      ORDER BY k.slug) FILTER (WHERE k.id IS NOT NULL), '[]')::text AS skills
-FROM agents a
-LEFT JOIN agent_skills x ON x.account_id = $1 AND x.agent_id = a.id
-LEFT JOIN skills k ON k.account_id = $1 AND k.id = x.skill_id AND k.is_enabled
-WHERE a.account_id = $1 AND {which} AND a.retired_at IS NULL
-GROUP BY a.account_id, a.id"""
-SKILLS_OF_ALL = _TAUGHT.format(content="", which="a.slug > $2") + " ORDER BY a.slug LIMIT $3"
-SKILLS_OF_ONE = _TAUGHT.format(content=", 'content', k.content", which="a.slug = $2")
 AGENT_LOCKED = AGENT + " FOR NO KEY UPDATE OF a"
 OPEN_SESSION = "SELECT id FROM agent_sessions WHERE account_id = $1 AND agent_id = $2 AND key = $3 AND closed_at IS NULL"
 KEY_ON_TASK = "SELECT key FROM agent_sessions WHERE account_id = $1 AND task_id = $2 AND agent_id = $3 AND closed_at IS NULL"
 # Newest first; `$3` is the id behind which the page starts.
 SESSIONS = """
-SELECT id, kind, task_id, generation, key, opened_at, closed_at, closed_reason FROM agent_sessions
-WHERE account_id = $1 AND agent_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4
+SELECT s.id, s.kind, s.task_id, s.generation, s.key, s.opened_at, s.closed_at, s.closed_reason,
+    i.sha256 AS identity_sha256, i.compiled_at AS identity_at
+FROM agent_sessions s LEFT JOIN session_identities i ON i.account_id = $1 AND i.session_id = s.id
+WHERE s.account_id = $1 AND s.agent_id = $2 AND s.id < $3 ORDER BY s.id DESC LIMIT $4
 """
 SLUG_TAKEN = "SELECT 1 FROM agents WHERE account_id = $1 AND slug = $2"
 DEFAULT_PROFILE = "SELECT id FROM executor_profiles WHERE account_id = $1 ORDER BY (name = 'default') DESC, id LIMIT 1"
@@ -149,15 +140,17 @@ INSERT_AGENT = Write(
     "agent_inserted",
     """agent_inserted AS (
         INSERT INTO agents (account_id, id, slug, name, role, description, soul, flags, reach, profile_id, capacity, wake_minutes,
-            version, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9, $10, $11, $12, 1, callboard_now(), callboard_now()) RETURNING 1
+            identity_folder, version, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9, $10, $11, $12, $13, 1, callboard_now(), callboard_now())
+        RETURNING 1
     )""",
 )
 CHANGE_AGENT = Write(
     "agent_changed",
     """agent_changed AS (
         UPDATE agents SET name = $3, role = $4, description = $5, flags = $6::text::jsonb, reach = $7, profile_id = $8,
-            capacity = $10, wake_minutes = $11, retired_at = CASE WHEN $9 THEN coalesce(retired_at, callboard_now()) END,
+            capacity = $10, wake_minutes = $11, soul = coalesce($12, soul), identity_folder = $13,
+            retired_at = CASE WHEN $9 THEN coalesce(retired_at, callboard_now()) END,
             updated_at = callboard_now(), version = version + 1
         WHERE account_id = $1 AND id = $2 RETURNING 1
     )""",
