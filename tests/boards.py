@@ -2,6 +2,7 @@
 
 import asyncio
 import atexit
+import os
 import shutil
 import tempfile
 from collections import defaultdict
@@ -9,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx
@@ -23,7 +25,8 @@ from app.kernel.settings import Settings
 SEEDS = registry.ROOT / "seeds"
 OWNER = "owner@example.com"
 # What workers write, such as clones and workspaces, stays out of the checkout.
-DATA = tempfile.mkdtemp(prefix="callboard-boards-")
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+DATA = tempfile.mkdtemp(prefix="callboard-boards-", dir=MEMORY)
 atexit.register(shutil.rmtree, DATA, ignore_errors=True)
 
 
@@ -75,19 +78,33 @@ class Board:
             await client.aclose()
 
 
+def data_dir(url: str) -> str:
+    """One for each database, since boards of another one write other things into workspaces of the same name."""
+    return str(Path(DATA) / urlsplit(url).path.strip("/"))
+
+
 def settings_for(url: str, **fields: str) -> Settings:
-    given = {"DATABASE_URL": url, "CALLBOARD_LOG_LEVEL": "error", "CALLBOARD_DATA_DIR": DATA} | fields
+    given = {"DATABASE_URL": url, "CALLBOARD_LOG_LEVEL": "error", "CALLBOARD_DATA_DIR": data_dir(url)} | fields
     return registry.load(given, None)
 
 
-# Applications that nobody uses at the moment, by their settings but for the database: making one takes a tenth of a second.
+# What differs from board to board, and no application is made from.
+ITS_OWN: dict[str, Any] = {
+    "database_url": None,
+    "data_dir": Path(),
+    "worktrees_dir": None,
+    "workspaces_dir": None,
+    "gateway_config": None,
+    "writable_repo_dir": None,
+}
+# Applications that nobody uses at the moment, by their other settings: making one takes a tenth of a second.
 _idle: dict[Settings, list[Any]] = defaultdict(list)
 
 
 @asynccontextmanager
 async def applied(settings: Settings) -> AsyncIterator[Any]:
     """The application, served by nobody else meanwhile."""
-    shelf = _idle[msgspec.structs.replace(settings, database_url=None)]
+    shelf = _idle[msgspec.structs.replace(settings, **ITS_OWN)]
     application: Any = shelf.pop() if shelf else main.create_app(settings)
     application.app.state.settings = settings
     yield application

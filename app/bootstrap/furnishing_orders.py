@@ -25,7 +25,7 @@ EACH_MOST = 10
 STANDING = Standing(
     name="workspaces",
     command_type=SWEEP,
-    times=Timing(interval_seconds=900, misfire=Misfire.RUN_ONCE),
+    times=Timing(interval_seconds=21_600, misfire=Misfire.RUN_ONCE),
     asleep="there is no agent",
     begins_awake=True,
 )

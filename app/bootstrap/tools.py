@@ -18,7 +18,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         name="git-status",
         summary="How a task's branch stands: its worktree, commits, uncommitted changes, ahead and behind the base branch.",
-        action=Action.TASK_COMMIT,
+        action=Action.TASK_READ,
         body=AgentGitStatus,
         view=GitStatusView,
         act=branching.status,
@@ -29,7 +29,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         name="git-diff",
         summary="What a task's worktree changes against its branch, or against the base branch.",
-        action=Action.TASK_COMMIT,
+        action=Action.TASK_READ,
         body=AgentGitDiff,
         view=GitDiffView,
         act=branching.diff,

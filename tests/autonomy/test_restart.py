@@ -10,7 +10,7 @@ from uuid import UUID
 import httpx
 
 from app.kernel.settings import ROOT
-from tests import make
+from tests import boards, make
 from tests.autonomy import desk
 from tests.boards import OWNER
 from tests.mcp.served import free_port
@@ -25,6 +25,7 @@ async def running(url: str):
     """An API process and a worker; both are killed at the end. Answers the address."""
     port = free_port()
     given = {"DATABASE_URL": url, "CALLBOARD_PORT": str(port), "CALLBOARD_LOG_LEVEL": "error"}
+    given["CALLBOARD_DATA_DIR"] = boards.data_dir(url)
     environment = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), **given}
     processes = [
         await asyncio.create_subprocess_exec(

@@ -32,7 +32,7 @@ SELECT a.id, gen_random_uuid(), '{name}', '{command}', {seconds}, 'run_once', 0,
     1, 'system'
 FROM accounts a
 """
-TICKS = (("repositories", "repository.sweep", 600), ("workspaces", "workspace.sweep", 900))
+TICKS = (("repositories", "repository.sweep", 600), ("workspaces", "workspace.sweep", 21_600))
 # How the clones of all accounts stand, told without naming any; the advice names settings, never an address.
 CLONES = """
 CREATE FUNCTION repository_troubles() RETURNS TABLE (repositories bigint, ready bigint, busy bigint, degraded bigint,

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import structlog
 
-from app.bootstrap.git import clones, trees, work
+from app.bootstrap.git import clones, remote, running, trees, work
 from app.bootstrap.git.locking import beside
 from app.bootstrap.git.program import Git
 from app.bootstrap.types.vcs import Author, GitError, Trouble
@@ -80,19 +80,22 @@ async def test_a_token_reaches_its_own_origin_alone(git, trusted, served, guarde
     assert holders_of(TOKEN, trusted.settings.data_dir) == []
 
 
-async def test_a_token_is_in_no_process_list_no_file_and_no_log(trusted, served, guarded, tmp_path):
+async def test_a_token_is_in_no_process_list_no_file_and_no_log(trusted, served, guarded, tmp_path, monkeypatch):
+    logs = structlog.testing.LogCapture()
+    # A logger that was used before is bound to what was configured then.
+    for module in (remote, running):
+        monkeypatch.setattr(module, "log", structlog.wrap_logger(None, processors=[logs]))
     guarded.stalls = True
-    with structlog.testing.capture_logs() as logs:
-        running = asyncio.create_task(ensure(trusted, served))
-        assert await asyncio.to_thread(guarded.stalled.wait, 20)
-        assert holders_of(TOKEN, tmp_path) == []
-        guarded.refuses = 500
-        guarded.release()
-        with pytest.raises(GitError) as caught:
-            await running
+    syncing = asyncio.create_task(ensure(trusted, served))
+    assert await asyncio.to_thread(guarded.stalled.wait, 20)
+    assert holders_of(TOKEN, tmp_path) == []
+    guarded.refuses = 500
+    guarded.release()
+    with pytest.raises(GitError) as caught:
+        await syncing
     assert caught.value.trouble == Trouble.UNREACHABLE
-    assert logs
-    assert TOKEN not in str(logs)
+    assert logs.entries
+    assert TOKEN not in str(logs.entries)
     assert TOKEN not in str(caught.value)
 
 
