@@ -133,6 +133,11 @@ class Host:
     def url_of(self, path: Path) -> str:
         return f"{self.url}/{path.relative_to(self.root)}"
 
+    def stall(self) -> None:
+        """Stall again after `release`."""
+        self._released.clear()
+        self.stalls = True
+
     def release(self) -> None:
         self._released.set()
 

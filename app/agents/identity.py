@@ -7,19 +7,13 @@ from uuid import UUID
 import msgspec
 
 from app.agents.identity_schemas import AgentIdentityView, ConflictView, GivenIdentityView, SectionView, SourceView
-from app.agents.layering import Compiled, Text, cleaned, compile_identity
+from app.agents.layering import Compiled, Text, compile_identity
 from app.agents.queries import identity as queries
 from app.agents.types import Layer
 from app.kernel.errors import Missing
 from app.kernel.transaction import Transaction
 
 _layers = msgspec.json.Decoder(dict[Layer, tuple[str, str]])
-
-
-async def layers_of(tx: Transaction, agent_id: UUID) -> dict[Layer, Text]:
-    """The layers that somebody wrote for this agent, in the order of their precedence, each from the nearest place."""
-    known = found(await _row(tx, agent_id))
-    return {layer: Text(cleaned(text.content), text.source) for layer, text in known.items()}
 
 
 async def compiled(tx: Transaction, agent_id: UUID) -> Compiled:

@@ -140,7 +140,8 @@ class _Reading:
         given = None if text is None else self._parsed(path, text)
         if given is None:
             return []
-        typed = [seeded.typed(one) for one in (given if isinstance(given, list) else [given])]
+        listed = given if isinstance(given, list) else [given]
+        typed = [seeded.typed(one) for one in seeded.completed(listed, self._values)]
         kind = list[RepositorySeed] if isinstance(given, list) else RepositorySeed
         problems = list(_problems(kind, typed if isinstance(given, list) else typed[0], ""))
         for problem in problems:

@@ -1,24 +1,24 @@
 """Workspaces as durable work: written anew within a second of a change, and looked after by the clock."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
 from uuid import UUID
 
 import msgspec
 import structlog
 
 from app.bootstrap import furnishing_orders as orders
-from app.bootstrap import workspaces
+from app.bootstrap import places, workspaces
 from app.bootstrap import workspaces_contents as contents
 from app.bootstrap.queries import workspaces as queries
 from app.bootstrap.types.workspaces import Furnishing, WorkspaceState
 from app.bootstrap.workspaces import Held
 from app.bootstrap.workspaces_files import Trouble, locked
-from app.bootstrap.workspaces_rounds import Round, root_of
+from app.bootstrap.workspaces_rounds import Round
 from app.kernel.settings import Settings
+from app.kernel.threads import in_thread
 from app.observability.metrics import WORKSPACE_FAILURES
 from app.runtime import standing
 from app.runtime.handlers import Attempt, Failed
@@ -27,8 +27,6 @@ from app.runtime.types import ErrorClass, Idempotency, Nothing, Queue
 
 PATIENCE_SECONDS, LOOK_SECONDS = 20.0, 0.05
 log = structlog.get_logger()
-
-T = TypeVar("T")
 
 
 @command(
@@ -61,15 +59,15 @@ async def sweep(attempt: Attempt) -> None:
 
 async def _furnish(attempt: Attempt, wanted: Furnishing, *, sleeps: bool = False) -> None:
     settings: Settings = attempt.resources.settings
-    root = root_of(settings)
+    root = places.workspaces(settings)
     async with _alone(root, attempt.claim.account_id):
-        manuals = await _in_thread(contents.manuals, settings.manuals_dir)
+        manuals = await in_thread(contents.manuals, settings.manuals_dir)
         async with attempt.transaction() as tx:
             crew = await workspaces.crew(tx, wanted.agent_id, settings=settings, verbs=attempt.resources.verbs, manuals=manuals)
         one_round = Round(settings, crew)
         keys = await _keys(attempt, one_round)
-        stands = await _in_thread(one_round.furnish, keys, wanted.restored)
-        gateway = await _in_thread(one_round.tell_gateway)
+        stands = await in_thread(one_round.furnish, keys, wanted.restored)
+        stands, gateway = await in_thread(one_round.tell_gateway, stands)
         async with attempt.transaction() as tx:
             told = [workspaces.keep(tx, one.before, now) for one, now in zip(crew.members, stands, strict=True)]
             if sleeps:
@@ -90,7 +88,7 @@ def _count(failed: Mapping[str, str | None], gateway: str | None) -> None:
 async def _keys(attempt: Attempt, one_round: Round) -> Mapping[UUID, Held]:
     """The token of each workspace, but of those whose environment file cannot be read."""
     name = one_round.token_name
-    found = await _in_thread(one_round.tokens)
+    found = await in_thread(one_round.tokens)
     members = {one.id: one for one in one_round.crew.members if one.id in found}
     keys = {agent_id: workspaces.held(one, found[agent_id], name=name) for agent_id, one in members.items()}
     unsettled = [agent_id for agent_id, key in keys.items() if not key.is_settled]
@@ -101,16 +99,6 @@ async def _keys(attempt: Attempt, one_round: Round) -> Mapping[UUID, Held]:
     return keys
 
 
-async def _in_thread(act: Callable[..., T], *arguments: object) -> T:
-    """Whoever is cancelled waits for the end of what cannot be: nothing is written after the lock is let go."""
-    acting = asyncio.ensure_future(asyncio.to_thread(act, *arguments))
-    try:
-        return await asyncio.shield(acting)
-    except asyncio.CancelledError:
-        await asyncio.wait({acting})
-        raise
-
-
 @asynccontextmanager
 async def _alone(root: Path, account_id: UUID) -> AsyncIterator[None]:
     """As the only one who writes workspaces of the account there; what is read after this is the newest."""
@@ -118,7 +106,7 @@ async def _alone(root: Path, account_id: UUID) -> AsyncIterator[None]:
     while True:
         with ExitStack() as held:
             try:
-                is_ours = await _in_thread(held.enter_context, locked(root, account_id.hex))
+                is_ours = await in_thread(held.enter_context, locked(root, account_id.hex))
             except Trouble as error:
                 WORKSPACE_FAILURES.inc()
                 raise Failed(ErrorClass.UNAVAILABLE, f"CALLBOARD_WORKSPACES_DIR: {error}") from None

@@ -56,7 +56,10 @@ class RepositoryClone(SQLModel, table=True):
 
 
 class AgentWorkspace(SQLModel, table=True):
-    """What was last written for an agent: `digest` of all of it, `edited` the files that the agent has changed since."""
+    """What was last written for an agent: `digest` of all of it, `edited` the files that the agent has changed since.
+
+    `gateway_id` is what the agent is called in the configuration of gateways, unset while it is not told there.
+    """
 
     __tablename__ = "agent_workspaces"
     __table_args__ = (
@@ -73,6 +76,7 @@ class AgentWorkspace(SQLModel, table=True):
     edited: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'")))
     warnings: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'")))
     token_id: UUID | None = None
+    gateway_id: str | None = None
     problem: str | None = None
     version: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     synced_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))

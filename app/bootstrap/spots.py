@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from app.bootstrap import places
 from app.bootstrap.queries import worktrees as queries
 from app.bootstrap.rules import branches
 from app.bootstrap.rules.branches import Naming, Subject
@@ -68,25 +69,36 @@ def naming(spot: Spot) -> Naming:
     )
 
 
+def _naming(spot: Spot, settings: Settings) -> Naming:
+    """How a new branch is named: as the repository says, else as the environment does."""
+    rules = naming(spot)
+    return msgspec.structs.replace(
+        rules,
+        prefix=settings.repo_branch_prefix if rules.prefix is None else rules.prefix,
+        pattern=rules.pattern or settings.repo_branch_pattern,
+    )
+
+
 async def named(tx: Transaction, spot: Spot, *, settings: Settings, earlier: str | None) -> Spot:
     """The spot with its branch and path: those it has, those it had before, or new ones; GitError where none may be used."""
-    if spot.branch_per_task and spot.branch and spot.path:
+    # One that could not be made so far may get a better name.
+    if spot.branch_per_task and spot.branch and spot.path and spot.base:
         return spot
-    rules = naming(spot)
+    rules = _naming(spot, settings)
     subject = Subject(id=spot.task_id, title=spot.title, agent=spot.agent)
     if spot.branch_per_task and earlier:
         before = msgspec.json.decode(earlier)
         if before["path"] and not branches.is_protected(before["branch"], rules):
             path = Path(before["path"])
             return msgspec.structs.replace(
-                spot, branch=before["branch"], path=path, base=before["base"], gateway_path=seen(path, settings)
+                spot, branch=before["branch"], path=path, base=before["base"], gateway_path=places.seen(path, settings)
             )
     return await _fresh(tx, spot, rules, subject, settings=settings)
 
 
 async def _fresh(tx: Transaction, spot: Spot, rules: Naming, subject: Subject, *, settings: Settings) -> Spot:
     await tx.value(queries.LOCK, tx.account_id, spot.repository_id)
-    home = root(settings) / spot.account_slug / spot.repository
+    home = places.worktrees(settings) / spot.account_slug / spot.repository
     branches_taken: set[str] = set()
     names_taken: set[str] = set()
     while True:
@@ -99,17 +111,4 @@ async def _fresh(tx: Transaction, spot: Spot, rules: Naming, subject: Subject, *
             break
         branches_taken |= {row["branch"] for row in taken}
         names_taken |= {Path(row["path"]).name for row in taken if row["path"]}
-    return msgspec.structs.replace(spot, branch=branch, path=path, gateway_path=seen(path, settings))
-
-
-def seen(path: Path, settings: Settings) -> str | None:
-    """The path as the gateway sees it, where that is another one."""
-    if settings.gateway_data_dir is None or not path.is_relative_to(settings.data_dir):
-        return None
-    found = f"{settings.gateway_data_dir.rstrip('/')}/{path.relative_to(settings.data_dir)}"
-    return None if found == str(path) else found
-
-
-def root(settings: Settings) -> Path:
-    """The directory of all worktrees."""
-    return settings.worktrees_dir or settings.data_dir / "worktrees"
+    return msgspec.structs.replace(spot, branch=branch, path=path, gateway_path=places.seen(path, settings))

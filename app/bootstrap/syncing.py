@@ -130,11 +130,12 @@ class _Syncing:
             self.attempt.finish(tx, {"outcome": "superseded"})
 
     async def synced(self, cloned: Cloned) -> None:
-        about = (cloned.head, cloned.base_branch, cloned.remark)
+        remark = f"the address has changed: the earlier clone is in {cloned.aside.name}" if cloned.aside else cloned.remark
+        about = (cloned.head, cloned.base_branch, remark)
         async with self.attempt.transaction() as tx:
             is_news = await tx.value(queries.SYNCED, *self._key(tx), *about)
             if is_news:
-                told = {"head": cloned.head, "base_branch": cloned.base_branch, "remark": cloned.remark}
+                told = {"head": cloned.head, "base_branch": cloned.base_branch, "remark": remark}
                 self.tell(tx, "synced", **told, is_new=cloned.is_new, has_moved=cloned.has_moved)
             if is_news is not None:
                 await worktrees.awaited(tx, self.facts.id)

@@ -31,7 +31,7 @@ from app.policies.types import AccountPolicy, AgentActor, AgentFacts, Flags
 from app.policies.verbs import Verb
 
 NAMES_OF_AGENTS = ("openclaw:", "agent:")
-KEPT = ("state", "path", "digest", "files", "edited", "warnings", "token_id", "problem")
+KEPT = ("state", "path", "digest", "files", "edited", "warnings", "token_id", "gateway_id", "problem")
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +66,7 @@ class Stand(msgspec.Struct, frozen=True, kw_only=True):
     edited: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     token_id: UUID | None = None
+    gateway_id: str | None = None
     problem: str | None = None
 
 

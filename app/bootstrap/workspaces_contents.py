@@ -75,7 +75,7 @@ def contents(facts: Facts, *, token: str, settings: Settings) -> Contents:
     return Contents(
         pieces=pieces,
         scaffold={name: content for name, content in pages.items() if name not in PAGES},
-        skills=tuple(front_matter.name_in(text) or skill.slug for skill, text in skills.items()),
+        skills=tuple(skill.slug for skill in skills),
         warnings=_few(warnings),
     )
 

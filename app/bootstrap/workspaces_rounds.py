@@ -2,18 +2,17 @@
 
 import hashlib
 import socket
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
 from uuid import UUID
 
 import msgspec
 
 from app.accounts.service import digest
-from app.bootstrap import gateway_config
+from app.bootstrap import gateway_config, places
 from app.bootstrap.rules import workspaces as rules
-from app.bootstrap.types.workspaces import ENVIRONMENT, Place, WorkspaceState
+from app.bootstrap.types.workspaces import ENVIRONMENT, Agent, Place, WorkspaceState
 from app.bootstrap.workspaces import Crew, Held, Member, Stand
 from app.bootstrap.workspaces_contents import Contents, contents
 from app.bootstrap.workspaces_files import Shelf, Trouble
@@ -23,15 +22,11 @@ from app.kernel.settings import Settings
 TOKEN_NAME = "workspace"  # noqa: S105
 
 
-def root_of(settings: Settings) -> Path:
-    return settings.workspaces_dir or settings.data_dir / "workspaces"
-
-
 class Round:
     def __init__(self, settings: Settings, crew: Crew) -> None:
         self.crew = crew
         self._settings = settings
-        self._root = root_of(settings)
+        self._root = places.workspaces(settings)
         self._shelf = Shelf(self._root, crew.account)
         self._troubles: dict[UUID, str] = {}
 
@@ -66,15 +61,19 @@ class Round:
             self._clear_strangers()
         return stands
 
-    def tell_gateway(self) -> str | None:
-        """Write the gateway's configuration if it changed; what is wrong with it."""
+    def tell_gateway(self, stands: Sequence[Stand]) -> tuple[list[Stand], str | None]:
+        """Write the gateway's configuration if it changed; how workspaces stand with the ids there, and what is wrong with it."""
+        members = {one.id: one for one in self.crew.members if one.is_in_gateway and rules.is_safe(one.slug)}
+        known = {(self.crew.account, one.slug): one.before["gateway_id"] for one in members.values()}
         try:
-            gateway_config.written(self._settings, self._root)
+            ids: Mapping[Agent, str | None] = gateway_config.written(self._settings, self._root, known=known).ids
+            problem = None
         except (Trouble, Escapes) as error:
-            return f"CALLBOARD_GATEWAY_CONFIG: {error}"
+            ids, problem = known, f"CALLBOARD_GATEWAY_CONFIG: {error}"
         except OSError as error:
-            return f"CALLBOARD_GATEWAY_CONFIG: {error.strerror}"
-        return None
+            ids, problem = known, f"CALLBOARD_GATEWAY_CONFIG: {error.strerror}"
+        named = {agent_id: ids.get((self.crew.account, one.slug)) for agent_id, one in members.items()}
+        return [msgspec.structs.replace(one, gateway_id=named.get(one.agent_id)) for one in stands], problem
 
     def _stand(self, member: Member, keys: Mapping[UUID, Held], restored: Collection[str]) -> Stand:
         path = str(self._root / self.crew.account / member.slug)

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from app.bootstrap import ordering, settling, spots, working
+from app.bootstrap import ordering, places, settling, spots, working
 from app.bootstrap.git import trees, work
 from app.bootstrap.outside import Outside
 from app.bootstrap.queries import worktrees as queries
@@ -162,7 +162,7 @@ async def _orphaned(attempt: Attempt, there: Sequence[Standing], repositories: S
     taken = 0
     for row in repositories:
         place = spots.place(row)
-        root = spots.root(outside.settings) / row["account_slug"] / row["name"]
+        root = places.worktrees(outside.settings) / row["account_slug"] / row["name"]
         if place is None:
             continue
         try:

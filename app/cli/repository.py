@@ -33,7 +33,10 @@ def list_() -> None:
         nonlocal degraded
         from app.bootstrap import reporting
 
-        for one in await reporting.standing(tx):
+        found = await reporting.standing(tx)
+        if not found:
+            print(f"{name}: no repository; set REPO_URL, or name one in the seeds or over REST")
+        for one in found:
             print(f"{name}: {reporting.outcome(one)}\n  {one.directory or 'no directory'}")
             degraded += reporting.is_degraded(one)
 

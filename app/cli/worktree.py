@@ -41,7 +41,10 @@ async def _list(account: str | None) -> int:
     async with _opened() as database:
         for slug, account_id in await board.accounts_called(database, account):
             async with database.transaction(account_id, origin=board.origin("cli")) as tx:
-                for row in await worktrees.listed(tx):
+                found = await worktrees.listed(tx)
+                if not found:
+                    print(f"{slug}: no worktrees; a task gets one when an agent claims it")
+                for row in found:
                     print(f"{slug}/{row['repository']}: {_shown(row)}")
                     failed += row["state"] == "failed"
     return min(failed, 1)

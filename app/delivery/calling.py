@@ -167,12 +167,14 @@ class Calling:
         claim, ready = self._attempt.claim, self._ready
         return SendHeaders(
             agent_slug=ready.slug,
+            gateway_id=ready.gateway_id,
             session_key=ready.session_key,
             idempotency_key=rounds.key(ready.notification_id, self.one, spent=ready.spent),
             lane_seq=claim.lane_seq,
             lane_epoch=claim.lane_epoch,
             request_id=claim.request_id,
             traceparent=tracing.traceparent(claim.correlation_id),
+            directories=ready.directories,
         )
 
 

@@ -28,7 +28,8 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """A run that may go on: `made` are its rounds so far, the last of which is to be sent, or was answered before a worker died.
 
     `renew_after` is how long the recipient's lease on the task does without being renewed; `spent` attempts were made before
-    it was given up and replayed, `seen` is how far the prompt shows the thread.
+    it was given up and replayed, `seen` is how far the prompt shows the thread. A command runs in the first of `directories` that
+    is there.
     """
 
     turn: Turn
@@ -38,8 +39,10 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     agent_id: UUID
     agent_name: str
     slug: str
+    gateway_id: str
     session_key: str
     profiles: tuple[Profile, ...]
+    directories: tuple[str, ...]
     prompt: bytes
     ask: int
     made: tuple[Round, ...]
@@ -67,7 +70,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def caller(self) -> Caller:
-        return Caller(agent_slug=self.slug, session_key=self.session_key)
+        return Caller(agent_slug=self.slug, gateway_id=self.gateway_id, session_key=self.session_key)
 
     @property
     def principal(self) -> Principal:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from app.delivery import placing
+from app.delivery import viewing_repository
 from app.delivery.fence import inline
 from app.delivery.outside import NAME_LIMIT, Outside
 from app.delivery.types.prompts import (
@@ -66,7 +66,7 @@ def view(context: PromptContext, *, outside: Outside) -> View:
         "handoffs": outside.rows(_handoff(one, outside=outside) for one in context.handoffs[:HANDOFFS_LENGTH]),
         "evidence": context.evidence.value,
         "thread": _thread(context, outside=outside),
-        "repository": placing.shown(context.repository or RepositoryFacts(), outside=outside),
+        "repository": viewing_repository.shown(context.repository or RepositoryFacts(), outside=outside),
         "briefing": outside.block(context.briefing, label="briefing document", is_known=True),
         "mentionable": outside.rows(_mentionable(other, outside=outside) for other in shown),
         "mentionable_omitted": len(context.mentionable) - len(shown),

@@ -107,7 +107,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Meta(
             title="REPO_TOKEN",
-            description="The token or password for the origin of REPO_URL, and for no other.",
+            description="The token or password for REPO_URL, and for no other repository.",
             extra={"secret": True},
         ),
     ] = None

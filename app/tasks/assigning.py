@@ -78,7 +78,7 @@ async def create(tx: Transaction, principal: Principal, asked: NewTask, *, becau
     card = await reserving_edits.placed(tx, _card(principal, scene, asked, born.status), asked.repository)
     scene = await linking.at_birth(tx, principal, card, scene, asked.depends_on)
     lease = _begun(tx, principal, card, scene)
-    scene = await reserving_edits.at_birth(tx, principal, card, scene, asked.reserve, lease=lease)
+    scene = await reserving_edits.at_birth(tx, card, scene, asked.reserve, lease=lease)
     card = held_by(card, lease)
     _write_card(tx, card)
     searching.keep(tx, card)

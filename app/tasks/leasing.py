@@ -65,7 +65,7 @@ async def _claimed(tx: Transaction, principal: Principal, card: Card, scene: Sce
     if outcome.starts:
         graph.require_startable(scene)
     lease = granted(tx, principal, card, scene, kind=outcome.kind)
-    scene = reserving.given(tx, principal, card, scene, lease)
+    scene = reserving.given(tx, card, scene, lease)
     if outcome.starts:
         joins = card.status is TaskStatus.INBOX
         if joins:

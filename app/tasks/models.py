@@ -333,7 +333,6 @@ class TaskWorktree(SQLModel, table=True):
     rescued: str | None = None
     problem: str | None = None
     observed_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
-    created_at: datetime = Field(sa_column=at_column())
     changed_at: datetime = Field(sa_column=at_column())
     removed_at: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
 
@@ -361,6 +360,4 @@ class FileReservation(SQLModel, table=True):
     ttl_seconds: int | None = None
     fence: int | None = Field(default=None, sa_type=BigInteger)
     until: datetime | None = Field(default=None, sa_column=at_column(nullable=True))
-    created_by_kind: ActorKind = Field(sa_column=enum_column(ActorKind, name="file_reservations_created_by_kind_check"))
-    created_by_id: UUID | None = None
     created_at: datetime = Field(sa_column=at_column())

@@ -9,7 +9,6 @@ import msgspec
 from app.kernel.errors import Held, Invalid
 from app.kernel.ids import new_id
 from app.kernel.transaction import Transaction
-from app.kernel.types import ActorKind, Principal
 from app.tasks import scenes
 from app.tasks.queries import reservations as queries
 from app.tasks.rules import leases
@@ -28,8 +27,6 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     ttl_seconds: int | None
     fence: int | None
     until: object
-    created_by_kind: ActorKind
-    created_by_id: UUID | None
 
 
 async def secured(tx: Transaction, card: Card, scene: Scene, wanted: Iterable[Reservation] = ()) -> Scene:
@@ -73,24 +70,22 @@ def refused(conflicts: Sequence[Conflict]) -> Held:
     return Held(words, reason="files", conflicts=[rules.shown(one) for one in conflicts])
 
 
-def given(tx: Transaction, principal: Principal, card: Card, scene: Scene, lease: Lease | None) -> Scene:
+def given(tx: Transaction, card: Card, scene: Scene, lease: Lease | None) -> Scene:
     """The scene in which the files that the task wants are its own as long as this lease lasts."""
     if lease is None or lease.kind is not LeaseKind.WORK or not scene.reservations:
         return scene
     own = rules.under(lease, scene.reservations, now=scene.now)
-    keep(tx, principal, card, own)
+    keep(tx, card, own)
     void(tx, card)
     return msgspec.structs.replace(scene, reservations=own)
 
 
-def keep(tx: Transaction, principal: Principal, card: Card, those: Iterable[Reservation]) -> None:
+def keep(tx: Transaction, card: Card, those: Iterable[Reservation]) -> None:
     for one in those:
         row = _Row(
             id=new_id(),
             task_id=card.id,
             repository_id=card.repository_id,
-            created_by_kind=principal.kind,
-            created_by_id=principal.id,
             **msgspec.structs.asdict(one),
         )
         tx.put(queries.KEEP, row)

@@ -38,18 +38,16 @@ async def placed(tx: Transaction, card: Card, name: str | None) -> Card:
     return msgspec.structs.replace(card, repository_id=None if name is None else found["id"], repository=name)
 
 
-async def at_birth(
-    tx: Transaction, principal: Principal, card: Card, scene: Scene, wishes: list[Wish], *, lease: Lease | None
-) -> Scene:
+async def at_birth(tx: Transaction, card: Card, scene: Scene, wishes: list[Wish], *, lease: Lease | None) -> Scene:
     """Keep what a new task wants; one that is begun at once has it at once."""
     if not wishes:
         return scene
     if lease is not None:
         held = await reserving.secured(tx, card, scene, wanted(wishes))
         reserving.require_free(held)
-        return reserving.given(tx, principal, card, held, lease)
+        return reserving.given(tx, card, held, lease)
     own = wanted(wishes)
-    reserving.keep(tx, principal, card, own)
+    reserving.keep(tx, card, own)
     return await reserving.seen(tx, card, scene, own)
 
 
@@ -74,7 +72,7 @@ async def edited(
         said["reserve"] = {"added": [one.pattern for one in new], "removed": gone}
     if not said:
         return card, scene, {}
-    return after, await _changed(tx, principal, after, scene, new=new, gone=gone), said
+    return after, await _changed(tx, after, scene, new=new, gone=gone), said
 
 
 def _asked(one: Reservation) -> Reservation:
@@ -87,9 +85,7 @@ def _refuse_in_force(card: Card, scene: Scene) -> None:
         raise Held("its holder has files reserved in the repository", reason="files", repository=card.repository)
 
 
-async def _changed(
-    tx: Transaction, principal: Principal, card: Card, scene: Scene, *, new: Sequence[Reservation], gone: Sequence[str]
-) -> Scene:
+async def _changed(tx: Transaction, card: Card, scene: Scene, *, new: Sequence[Reservation], gone: Sequence[str]) -> Scene:
     """Add these reservations, for the holder where somebody works on the task, and take those away."""
     left = [one for one in scene.reservations if one.pattern not in gone]
     own = reserving.bounded(rules.merged(left, new))
@@ -99,7 +95,7 @@ async def _changed(
         new = rules.under(lease, new, now=scene.now)
         own = rules.merged(left, new)
         reserving.void(tx, card)
-    reserving.keep(tx, principal, card, new)
+    reserving.keep(tx, card, new)
     if gone:
         tx.write(queries.DROP, tx.account_id, card.id, list(gone), expect=len(gone))
     if lease is not None:
@@ -138,7 +134,7 @@ async def more(  # noqa: PLR0913
     new = [one for one in wanted(reserve) if _is_news(one, known.get(one.pattern), fence=card.lease_fence)]
     if not new and not gone:
         return card, scene
-    now = await _changed(tx, principal, card, scene, new=new, gone=gone)
+    now = await _changed(tx, card, scene, new=new, gone=gone)
     said = {"reserved": [one.pattern for one in new], "reservation_released": gone}
     version = card.version
     for kind, patterns in said.items():

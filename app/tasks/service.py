@@ -81,7 +81,7 @@ async def _implied(
     secured = await reserving.secured(tx, card, scene)
     reserving.require_free(secured)
     lease = holding.granted(tx, principal, card, secured, kind=LeaseKind.WORK)
-    return lease, reserving.given(tx, principal, card, secured, lease)
+    return lease, reserving.given(tx, card, secured, lease)
 
 
 def _hand_over(

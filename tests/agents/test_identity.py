@@ -9,7 +9,7 @@ import pytest
 
 from app.agents import identity
 from app.agents.layering import LAYER_MOST_BYTES
-from app.agents.types import IdentityChanged, Layer
+from app.agents.types import IdentityChanged
 from tests import boards
 from tests.make import ORIGIN
 from tests.policies import desk
@@ -79,8 +79,6 @@ async def test_each_layer_comes_from_the_nearest_place_that_has_it(board, admin,
     found = await who(board, "engineer")
     assert (sources(found), found["soul"]) == (dict.fromkeys(("soul", "agent", "identity", "user"), "shared"), None)
     async with board.database.transaction(board.account_id, origin=ORIGIN) as tx:
-        layers = await identity.layers_of(tx, UUID(engineer))
-        assert [(layer, text.source) for layer, text in layers.items()] == [(layer, "shared") for layer in Layer]
         assert (await identity.compiled(tx, UUID(engineer))).sha256 == found["sha256"]
     for one in (await board.person.get(LAYERS)).json()["items"]:
         assert (await board.person.delete(f"{LAYERS}/{one['id']}")).status_code == 204

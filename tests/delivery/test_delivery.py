@@ -40,9 +40,15 @@ async def test_a_new_task_wakes_the_orchestrator_and_its_words_stand_in_the_thre
 async def test_each_request_says_whose_turn_it_is_and_which(board, gateway, worker, admin):
     task = await board.task()
     await settled(admin)
+    # The gateway knows it by another name, since another account's agent had this one before.
+    await admin.execute(
+        "INSERT INTO agent_workspaces (account_id, agent_id, state, path, files, gateway_id)"
+        " SELECT account_id, id, 'synced', '/nowhere', 0, 'demo-orchestrator' FROM agents WHERE slug = 'orchestrator'"
+    )
     await say(board, task)
     await settled(admin)
     first, second = gateway.asked
+    assert (second.agent, second.decoded["model"]) == ("demo-orchestrator", "openclaw:demo-orchestrator")
     keys = await admin.fetch("SELECT id FROM notifications WHERE recipient_kind = 'agent' ORDER BY id")
     assert [first.key, second.key] == [str(row["id"]) for row in keys]
     assert [first.lane[0], second.lane[0]] == [1, 2]

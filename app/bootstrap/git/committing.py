@@ -1,5 +1,6 @@
 """Committing: the tree is written in private, then the branch and the worktree's index follow."""
 
+import fcntl
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,8 @@ from app.bootstrap.types.vcs import Author, Commit, GitError, Tree, Trouble
 from app.kernel.confined import Confined, Escapes
 
 _MARKED = re.compile(rb"^(<{7} |>{7} )", re.MULTILINE)
+# In a lock while the board has it; git leaves its own empty until it writes the index there.
+OURS = b"callboard\n"
 _MERGING = ("MERGE_HEAD", "MERGE_MSG", "MERGE_MODE", "AUTO_MERGE")
 
 
@@ -76,17 +79,41 @@ def _merged(store: Store, entry: Entry) -> list[str]:
 
 @contextmanager
 def _index_lock(store: Store, entry: Entry) -> Iterator[Path]:
-    """The lock that every git takes to write this index; one that a killed git left is taken over."""
+    """The lock that every git takes to write this index; one that a killed git, or a killed board, left is taken over."""
     lock = store.git_dir / entry.place / "index.lock"
     drop_stale(lock)
+    _drop_abandoned(lock)
     try:
-        os.close(os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644))
+        handle = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     except FileExistsError:
         raise words.error(Trouble.BUSY) from None
     try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        os.write(handle, OURS)
         yield lock
     finally:
-        lock.unlink(missing_ok=True)
+        # Once this one has become the index, another call may have made its own.
+        if _is_at(lock, handle):
+            lock.unlink()
+        os.close(handle)
+
+
+def _drop_abandoned(lock: Path) -> None:
+    """Remove a lock of the board's own that nobody keeps open any more."""
+    with suppress(OSError):
+        handle = os.open(lock, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.read(handle, len(OURS) + 1) == OURS and _is_at(lock, handle):
+                lock.unlink()
+        finally:
+            os.close(handle)
+
+
+def _is_at(lock: Path, handle: int) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.lstat(lock), os.fstat(handle))
+    return False
 
 
 def _replace(lock: Path, desk: Desk) -> None:

@@ -1,10 +1,11 @@
-"""Which credential an address gets: that of its exact origin, or none."""
+"""Which credential a repository gets: the environment's own has REPO_TOKEN, any other what its exact origin is bound to."""
 
 from dataclasses import dataclass, field
 
 from app.bootstrap.git import askpass
-from app.bootstrap.git.addresses import Address
-from app.kernel.outside import origin_of
+from app.bootstrap.git.addresses import address_of
+from app.bootstrap.rules import without_credentials
+from app.bootstrap.types.vcs import Place
 from app.kernel.settings import Settings
 
 DEFAULT_USER = "git"
@@ -24,13 +25,18 @@ class Credential:
         return {askpass.ORIGIN: self.origin, askpass.USER: self.user, askpass.TOKEN: self.token}
 
 
-def credential_for(settings: Settings, address: Address) -> Credential | None:
+def credential_for(settings: Settings, place: Place) -> Credential | None:
+    address = address_of(place)
     if address.origin is None:
         return None
     scheme, host, port = address.origin
     origin = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-    user = settings.repo_user or DEFAULT_USER
-    if settings.repo_token and settings.repo_url and origin_of(settings.repo_url) == address.origin:
-        return Credential(origin, user, settings.repo_token)
+    if settings.repo_token and is_own(settings, place):
+        return Credential(origin, settings.repo_user or DEFAULT_USER, settings.repo_token)
     bound = settings.repository_origins.find(address.given) if settings.repository_origins else None
     return Credential(origin, DEFAULT_USER, bound.token) if bound and bound.token else None
+
+
+def is_own(settings: Settings, place: Place) -> bool:
+    """Whether it is the repository of the environment: one that an account named at that origin is not."""
+    return place.is_from_environment and place.url == without_credentials(settings.repo_url)

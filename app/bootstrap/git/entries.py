@@ -64,8 +64,9 @@ def find(store: Store, tree: Tree) -> Entry:
 def _read(store: Store, place: str) -> Entry | None:
     pointer, head = _text(store, f"{place}/gitdir"), _text(store, f"{place}/HEAD") or ""
     if not pointer:
-        # A killed git left it before it said whose it is.
-        shutil.rmtree(store.git_dir / place)
+        # A killed git left it before it said whose it is, or one is at this: who holds the lock knows that none is.
+        if store.holding:
+            shutil.rmtree(store.git_dir / place)
         return None
     branch = head.removeprefix(f"ref: {HEADS}") if head.startswith(f"ref: {HEADS}") else None
     return Entry(

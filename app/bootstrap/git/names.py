@@ -15,8 +15,6 @@ STEP_MOST = 200
 
 def check_branch(name: str) -> None:
     problem = branch_problem(name)
-    if problem is None and not name.isprintable():
-        problem = "must be printable text"
     if problem is None and any(len(step.encode()) > STEP_MOST for step in name.split("/")):
         problem = f"must have steps of at most {STEP_MOST} bytes"
     if problem:

@@ -23,7 +23,7 @@ class Limits(NamedTuple):
 
 
 class Git:
-    """Git with the settings of this process; credentials are found by origin and handed over by an askpass program alone."""
+    """Git with the settings of this process; credentials are handed over by an askpass program alone."""
 
     def __init__(self, settings: Settings, *, limits: Limits | None = None) -> None:
         self.settings = settings

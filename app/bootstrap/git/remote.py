@@ -13,7 +13,7 @@ from app.bootstrap.git.addresses import address_of
 from app.bootstrap.git.credentials import credential_for
 from app.bootstrap.git.program import Git
 from app.bootstrap.git.store import HEADS, SHA
-from app.bootstrap.types.vcs import Place, Report, Trouble
+from app.bootstrap.types.vcs import GitError, Place, Report, Trouble
 from app.kernel import guard
 
 EXECUTABLE = 0o700
@@ -55,10 +55,18 @@ async def look(git: Git, place: Place, *, directory: Path) -> Look:
 async def call(git: Git, to: Call, asked: Sequence[str], *, seconds: float, accepted: Sequence[int] = (0,)) -> guard.Finished:
     """Run git with the network open to one protocol; GitError with our own advice if it fails."""
     address = address_of(to.place)
-    credential = credential_for(git.settings, address)
+    credential = credential_for(git.settings, to.place)
     variables = environment.remote(
         git.home, scheme=address.scheme, askpass=_askpass(to.directory), credential=credential.variables if credential else {}
     )
+    program = [git.require(), *environment.OPTIONS, *environment.NETWORK_OPTIONS, *asked]
+    done = await _followed(to, program, variables=variables | to.variables, seconds=seconds)
+    if done.exit_code not in accepted:
+        raise _failed(to.place, asked[0], done, secrets=[credential.token] if credential else [])
+    return done
+
+
+async def _followed(to: Call, program: Sequence[str], *, variables: dict[str, str], seconds: float) -> guard.Finished:
     lines = words.Lines()
 
     def said(piece: bytes) -> None:
@@ -66,28 +74,22 @@ async def call(git: Git, to: Call, asked: Sequence[str], *, seconds: float, acce
             if to.report:
                 to.report(progress)
 
-    program = [git.require(), *environment.OPTIONS, *environment.NETWORK_OPTIONS, *asked]
     try:
-        done = await guard.followed(
-            program,
-            environment=variables | to.variables,
-            directory=to.directory,
-            seconds=seconds,
-            said=said,
-            holding=to.holding,
+        return await guard.followed(
+            program, environment=variables, directory=to.directory, seconds=seconds, said=said, holding=to.holding
         )
     except TimeoutError:
         raise words.error(Trouble.TIMEOUT, to.place) from None
     except (guard.CannotRun, guard.GuardLost):
         raise words.error(Trouble.BROKEN, to.place) from None
-    if done.exit_code not in accepted:
-        secrets = [credential.token] if credential else []
-        trouble = words.trouble_in(done.errors)
-        log.warning(
-            "git.failed", step=asked[0], code=done.exit_code, trouble=trouble, said=words.shown(done.errors, secrets=secrets)
-        )
-        raise words.error(trouble, to.place)
-    return done
+
+
+def _failed(place: Place, step: str, done: guard.Finished, *, secrets: Sequence[str]) -> GitError:
+    trouble = Trouble.BUSY if words.has_raced(done.output) else words.trouble_in(done.errors)
+    said = words.shown(done.errors + done.output, secrets=secrets)
+    log.warning("git.failed", step=step, code=done.exit_code, trouble=trouble, said=said)
+    is_anonymous = not secrets and address_of(place).scheme in {"http", "https"}
+    return words.killed() if done.exit_code < 0 else words.error(trouble, place, is_anonymous=is_anonymous)
 
 
 def _askpass(directory: Path) -> Path:

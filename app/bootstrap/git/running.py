@@ -1,6 +1,5 @@
 """Git that works on files alone: through GitPython, in a thread, with an environment of its own and a limit for all it does."""
 
-import asyncio
 import os
 import shutil
 import signal
@@ -9,7 +8,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -18,6 +16,7 @@ import structlog
 from app.bootstrap.git import environment, words
 from app.bootstrap.git.program import Git
 from app.bootstrap.types.vcs import GitError, Trouble
+from app.kernel import threads
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,16 +39,9 @@ class Ran(NamedTuple):
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run it in a thread; a cancelled caller waits for its end, since nobody can stop it and it may hold a lock.
-
-    What the disk refuses is a GitError.
-    """
-    running = asyncio.ensure_future(asyncio.to_thread(partial(function, *args, **kwargs)))
+    """Run it in a thread, to its end; what the disk refuses is a GitError."""
     try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait([running])
-        raise
+        return await threads.in_thread(function, *args, **kwargs)
     except OSError as error:
         raise words.error(words.trouble_of(error)) from None
 
@@ -77,7 +69,7 @@ class Local:
         if ran.code and not ran.is_cut:
             trouble = words.trouble_in(ran.errors)
             log.warning("git.failed", step=str(asked[0]), code=ran.code, said=words.shown(ran.errors))
-            raise words.error(trouble)
+            raise words.killed() if ran.code < 0 else words.error(trouble)
         return ran
 
     def attempt(self, *asked: str | Path, given: bytes = b"", most: int = MOST_OUTPUT, variables: Mapping[str, str] = OWN) -> Ran:

@@ -1,5 +1,6 @@
 """Worktrees of a clone: one directory and one branch each, locked while somebody works there."""
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -17,6 +18,8 @@ from app.kernel.confined import Confined
 REASON_MOST = 200
 # Beside the other facts of a worktree until all its files are there; what a killed call began is nobody's work.
 MAKING = "making"
+# Below it, for each branch that was made here, whose it is: several accounts may share the clone of one repository.
+OWNERS = "refs/callboard/owners/"
 
 
 async def make(git: Git, place: Place, tree: Tree, *, reason: str) -> Made:
@@ -86,6 +89,7 @@ def _start(store: Store, tree: Tree) -> _Start:
     begin = store.base_of(tree, refs)
     if begin is None:
         raise words.error(Trouble.NO_BRANCH)
+    _own(store, tree, begin)
     head = refs.get(own) or refs.get(remote)
     if own not in refs:
         store.update({own: head or begin}, before=refs, why="worktree")
@@ -93,6 +97,17 @@ def _start(store: Store, tree: Tree) -> _Start:
         return _Start(begin, begin, is_resumed=False)
     with store.desk() as desk:
         return _Start(head, desk.run.attempt("merge-base", begin, head).text or begin, is_resumed=True)
+
+
+def _own(store: Store, tree: Tree, at: str) -> None:
+    """Keep the branch for its owner, or GitError where it is another one's."""
+    place = f"{OWNERS}{hashlib.sha256(tree.branch.encode()).hexdigest()}/"
+    known = store.refs(place)
+    if f"{place}{tree.owner}" in known:
+        return
+    if known:
+        raise _conflict("another account that shares the clone has it: give the repository a branch prefix of its own")
+    store.update({f"{place}{tree.owner}": at}, before=known, why="owner")
 
 
 def _caught_up(store: Store, tree: Tree, start: _Start) -> _Start:

@@ -11,7 +11,7 @@ from app.kernel.urls import redacted
 SHOWN_MOST = 500
 # The first that is found counts; what the disk says comes before what the network makes of it.
 _TELLS: tuple[tuple[Trouble, str], ...] = (
-    (Trouble.NO_SPACE, r"no space left on device|disk quota exceeded|file too large"),
+    (Trouble.NO_SPACE, r"no space left on device|out of disk ?space|disk quota exceeded|file too large"),
     (Trouble.CONFLICT, r"' exists; cannot create|already (?:checked out|used by)|would be overwritten|is a directory"),
     (Trouble.CREDENTIALS, r"authentication failed|could not read (?:username|password)|terminal prompts disabled"),
     (
@@ -71,8 +71,13 @@ _ADVICE: dict[Trouble, tuple[str, str]] = {
         "git failed in a way that is not known: look in the log, and move the clone away to have a new one",
     ),
 }
+_ANONYMOUS = "the remote wants credentials and was given none: put a token into {credential}, since one in an address is not used"
 _STEPS = ("Counting objects", "Compressing objects", "Receiving objects", "Resolving deltas", "Writing objects", "Updating files")
 _PROGRESS = re.compile(rf"(?:remote: )?({'|'.join(_STEPS)}):\s+(\d{{1,3}})%")
+_RACED = re.compile(
+    rb"^!\t.*\[remote rejected\] \((?:atomic transaction failed|cannot lock ref|failed to update ref|reference already exists)",
+    re.MULTILINE,
+)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"]+")
 
 
@@ -82,12 +87,28 @@ def trouble_in(said: bytes) -> Trouble:
     return next((trouble for trouble, tells in _TELLS if re.search(tells, words)), Trouble.BROKEN)
 
 
-def error(trouble: Trouble, place: Place | None = None) -> GitError:
-    """The error with our own advice, which repeats nothing that git or anybody else said."""
+def error(trouble: Trouble, place: Place | None = None, *, is_anonymous: bool = False) -> GitError:
+    """The error with our own advice, which repeats nothing that git or anybody else said; `is_anonymous`: no token was sent."""
     setting, advice = _ADVICE[trouble]
-    credential = "REPO_TOKEN" if place and place.is_from_environment else "the variable that the origin is bound to"
+    if is_anonymous and trouble is Trouble.CREDENTIALS:
+        advice = _ANONYMOUS
+    credential = (
+        "REPO_TOKEN"
+        if place and place.is_from_environment
+        else "the variable that CALLBOARD_REPOSITORY_ORIGINS binds the origin to"
+    )
     told = advice.format(url=named(place), credential=credential)
     return GitError(trouble, told, setting=setting_of(place, setting), may_pass=trouble in _MAY_PASS)
+
+
+def killed() -> GitError:
+    """The error of a git that somebody else ended, which says nothing of the clone."""
+    return GitError(Trouble.BROKEN, "git was ended from outside, perhaps for lack of memory: try again", may_pass=True)
+
+
+def has_raced(output: bytes) -> bool:
+    """Whether the remote refused a push, as told in columns, only because another push was changing the branch."""
+    return _RACED.search(output) is not None
 
 
 def placed(told: GitError, place: Place) -> GitError:
@@ -98,7 +119,8 @@ def placed(told: GitError, place: Place) -> GitError:
 
 def shown(said: bytes, *, secrets: Collection[str] = ()) -> str:
     """The end of what git said, without addresses' credentials, secrets and control characters, for the log."""
-    text = "".join(letter if letter.isprintable() else " " for letter in said.decode(errors="replace"))
+    told = (line for line in re.split(r"[\r\n]", said.decode(errors="replace")) if not _PROGRESS.match(line))
+    text = "".join(letter if letter.isprintable() else " " for letter in " ".join(told))
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, "***")
     return _URL.sub(lambda found: redacted(found.group()), text).strip()[-SHOWN_MOST:]

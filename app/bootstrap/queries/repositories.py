@@ -43,7 +43,7 @@ CHANGE = Write(
         UPDATE repositories SET url = $3::text, base_branch = $4, branch_prefix = $5, branch_pattern = $6,
             protected_branches = $7, branch_per_task = $8, keep_worktrees = $9, clone_depth = $10, is_primary = $11,
             is_from_environment = is_from_environment AND url = $3::text, version = version + 1, updated_at = callboard_now(),
-            writable_dir = CASE WHEN url = $3::text OR NOT is_from_environment THEN writable_dir END
+            writable_dir = CASE WHEN url = $3::text THEN writable_dir END
         WHERE account_id = $1 AND id = $2 RETURNING 1
     )""",
 )

@@ -10,29 +10,32 @@ _KEY = re.compile(r"(?P<key>[A-Za-z_][\w-]*)[ \t]*:(?P<value>.*)")
 
 
 def ensured(content: str, *, name: str, description: str) -> str:
-    """The text with both keys in its front matter: keys that it has stay, and there is never a second block."""
+    """The text with both keys in its front matter, and never a second block; a description that it has stays.
+
+    The name is that of the directory: by another one a gateway could take the skill for one of its own.
+    """
     lines = content.split("\n")
     end = _end(lines)
-    wanted = {"name": name, "description": _short(description) or name}
+    head = [f"name: {_quoted(name)}", f"description: {_quoted(_short(description) or name)}"]
     if end is None:
-        head = [f"{key}: {_quoted(value)}" for key, value in wanted.items()]
         return "\n".join(["---", *head, "---", *([] if lines[0] == "" else [""]), *lines])
-    given = {key: number for number in range(1, end) if (key := _key(lines, number)) is not None}
-    for key, value in wanted.items():
-        if key in given and _is_empty(lines, given[key]):
-            lines[given[key]] = f"{key}: {_quoted(value)}"
-    missing = [f"{key}: {_quoted(value)}" for key, value in wanted.items() if key not in given]
-    return "\n".join([lines[0], *missing, *lines[1:]])
+    block = _without("name", lines[1:end])
+    given = next((number for number, line in enumerate(block) if _key(line) == "description"), None)
+    if given is not None and _is_empty([*block, ""], given):
+        block[given] = head.pop()
+    elif given is not None:
+        head.pop()
+    return "\n".join([lines[0], *head, *block, *lines[end:]])
 
 
-def name_in(content: str) -> str | None:
-    """What the front matter says its name is, where that is one plain line."""
-    lines = content.split("\n")
-    for number in range(1, _end(lines) or 0):
-        found = _KEY.fullmatch(lines[number])
-        if found and found["key"] == "name":
-            return _unquoted(found["value"].strip()) or None
-    return None
+def _without(key: str, block: list[str]) -> list[str]:
+    """The lines but those of the key, with what stands indented below it."""
+    kept, is_inside = [], False
+    for line in block:
+        is_inside = _key(line) == key or (is_inside and (not line.strip() or line.startswith((" ", "\t"))))
+        if not is_inside:
+            kept.append(line)
+    return kept
 
 
 def _end(lines: list[str]) -> int | None:
@@ -42,8 +45,8 @@ def _end(lines: list[str]) -> int | None:
     return next((number for number, line in enumerate(lines) if number and _FENCE.fullmatch(line)), None)
 
 
-def _key(lines: list[str], number: int) -> str | None:
-    found = _KEY.fullmatch(lines[number])
+def _key(line: str) -> str | None:
+    found = _KEY.fullmatch(line)
     return found["key"] if found else None
 
 
@@ -61,12 +64,3 @@ def _short(text: str) -> str:
 
 def _quoted(text: str) -> str:
     return msgspec.json.encode(text).decode()
-
-
-def _unquoted(text: str) -> str:
-    if text.startswith('"'):
-        try:
-            return msgspec.json.decode(text, type=str)
-        except msgspec.DecodeError:
-            return text.strip('"')
-    return text.strip("'") if text.startswith("'") else text

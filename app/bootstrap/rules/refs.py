@@ -18,8 +18,8 @@ def branch_problem(name: str) -> str | None:
     """Why this cannot be the name of a branch, or None."""
     if not name or len(name) > BRANCH_MOST:
         return f"must have 1 to {BRANCH_MOST} characters"
-    if _BANNED.search(name):
-        return "must not hold spaces, control characters, `..`, `//`, `@{` or any of ~ ^ : ? * [ \\"
+    if _BANNED.search(name) or not name.isprintable():
+        return "must not hold spaces, control or invisible characters, `..`, `//`, `@{` or any of ~ ^ : ? * [ \\"
     if name.startswith(("-", "/", "refs/")) or name.endswith(("/", ".")):
         return "must not begin with `-`, `/` or `refs/`, nor end with `/` or `.`"
     if name in {"@", "HEAD"} or any(step.startswith(".") or step.endswith(".lock") for step in name.split("/")):

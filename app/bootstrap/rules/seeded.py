@@ -9,6 +9,17 @@ import msgspec
 from app.bootstrap.types import Kind, Record, RepositorySeed
 
 
+def completed(given: Sequence[Any], values: Mapping[str, str | None]) -> Iterator[Any]:
+    """The repositories of a file; the first that is the environment's has the environment's facts where it gives none."""
+    is_due = values["REPO_URL"] is not None
+    for one in given:
+        if is_due and isinstance(one, dict) and one.get("url") == values["REPO_URL"]:
+            is_due = False
+            yield {name: values[variable] for name, variable in _VARIABLES.items() if values[variable]} | one
+        else:
+            yield one
+
+
 def typed(given: Any) -> Any:
     """A repository as its file gives it, with the texts that come from variables as what they stand for."""
     if not isinstance(given, dict):
@@ -32,6 +43,16 @@ def _names(text: str) -> list[str]:
     return [name for part in text.split(",") if (name := part.strip())]
 
 
+_VARIABLES: Mapping[str, str] = {
+    "base_branch": "REPO_BASE_BRANCH",
+    "branch_prefix": "REPO_BRANCH_PREFIX",
+    "branch_pattern": "REPO_BRANCH_PATTERN",
+    "branch_per_task": "REPO_BRANCH_PER_TASK",
+    "keep_worktrees": "REPO_KEEP_WORKTREES",
+    "protected_branches": "REPO_PROTECTED_BRANCHES",
+    "clone_depth": "REPO_CLONE_DEPTH",
+    "writable_dir": "WRITABLE_REPO_DIR",
+}
 _TYPED: Mapping[str, Callable[[str], object]] = {
     "clone_depth": _number,
     "branch_per_task": _truth,

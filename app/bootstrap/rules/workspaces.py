@@ -2,16 +2,20 @@
 
 import hashlib
 import re
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import count, islice
 from uuid import UUID
 
 import msgspec
 
-from app.bootstrap.types.workspaces import BOARD, Piece, Place, Plan
+from app.bootstrap.types.workspaces import BOARD, Agent, Piece, Plan
 
 # Names of directories, so neither dots nor anything that a shell or another file system reads differently.
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+
+# Gateways take no longer ids.
+NAME_MOST, DIGEST_AT, DIGEST_DIGITS = 63, 40, 16
+NAMES_HELD = 5
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -110,18 +114,27 @@ def tokens(held: Collection[str], issued: Iterable[Token], *, name: str) -> tupl
     return kept, [one for one in good if one.name == name and one != kept]
 
 
-def gateway_ids(places: Iterable[Place]) -> list[tuple[str, Place]]:
-    """Each agent with its id in a gateway: its slug, with its account's where several accounts have that slug."""
-    ordered = sorted(places, key=lambda one: (one.account, one.slug))
-    slugs = Counter(one.slug for one in ordered)
-    taken = {slug for slug, times in slugs.items() if times == 1}
-    found = []
-    for one in ordered:
-        name = one.slug
-        if slugs[name] > 1:
-            name = f"{one.account}-{one.slug}"
-            if name in taken:
-                name += f"-{hashlib.sha256(f'{one.account}/{one.slug}'.encode()).hexdigest()[:8]}"
-            taken.add(name)
-        found.append((name, one))
-    return sorted(found, key=lambda pair: pair[0])
+def gateway_ids(agents: Iterable[Agent], *, held: Mapping[Agent, str]) -> dict[Agent, str]:
+    """The id of each agent in a gateway: the one that it has, else its slug, with its account's where another has that slug.
+
+    Nobody's changes because somebody else comes, so prompts never reach another account's agent.
+    """
+    ordered = sorted(set(agents))
+    found: dict[Agent, str] = {}
+    for agent in ordered:
+        name = held.get(agent)
+        if name is not None and name not in found.values() and name in islice(_names(agent), NAMES_HELD):
+            found[agent] = name
+    for agent in ordered:
+        if agent not in found:
+            found[agent] = next(name for name in _names(agent) if name not in found.values())
+    return found
+
+
+def _names(agent: Agent) -> Iterator[str]:
+    account, slug = agent
+    yield slug
+    if len(name := f"{account}-{slug}") <= NAME_MOST:
+        yield name
+    for number in count():
+        yield f"{slug[:DIGEST_AT]}-{hashlib.sha256(f'{account}/{slug}/{number}'.encode()).hexdigest()[:DIGEST_DIGITS]}"

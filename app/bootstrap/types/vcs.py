@@ -12,7 +12,6 @@ class Trouble(StrEnum):
 
     NO_GIT = "no_git"
     BAD_URL = "bad_url"
-    FORBIDDEN_URL = "forbidden_url"
     UNREACHABLE = "unreachable"
     NOT_FOUND = "not_found"
     CREDENTIALS = "credentials"
@@ -22,8 +21,6 @@ class Trouble(StrEnum):
     NOT_WRITABLE = "not_writable"
     NOT_A_CLONE = "not_a_clone"
     UNSAFE_CONFIG = "unsafe_config"
-    DIRTY = "dirty"
-    DIVERGED = "diverged"
     PROTECTED = "protected"
     REJECTED = "rejected"
     CONFLICT = "conflict"
@@ -89,13 +86,17 @@ class Cloned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tree(msgspec.Struct, frozen=True, kw_only=True):
-    """One worktree of a clone, on a branch of its own that started from `base`, a commit."""
+    """One worktree of a clone, on a branch of its own that started from `base`, a commit.
+
+    Of several owners that share a clone none works on a branch of another.
+    """
 
     clone: Path
     path: Path
     branch: str
     base_branch: str
     base: str | None = None
+    owner: str = "board"
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):

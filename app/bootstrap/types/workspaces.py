@@ -10,6 +10,9 @@ from msgspec import Meta
 
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
+# The slugs of an account and of an agent of it.
+Agent = tuple[str, str]
+
 ENVIRONMENT = ".env"
 # What of a file's name says whose version lies beside it.
 BOARD, MINE = ".board", ".mine"
@@ -46,6 +49,10 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     skills: tuple[str, ...]
     model: str | None = None
+
+    @property
+    def agent(self) -> Agent:
+        return self.account, self.slug
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

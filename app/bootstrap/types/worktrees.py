@@ -55,4 +55,5 @@ class Spot(msgspec.Struct, frozen=True, kw_only=True):
             branch=self.branch,
             base_branch=self.base_branch or "",
             base=self.base,
+            owner=self.account_slug,
         )

@@ -79,7 +79,7 @@ def _named(headers: SendHeaders) -> dict[str, str | int | None]:
         # Compressed answers could grow without bound after the count.
         "Accept-Encoding": "identity",
         "x-openclaw-session-key": headers.session_key,
-        "x-openclaw-agent-id": headers.agent_slug,
+        "x-openclaw-agent-id": headers.gateway_id,
         "Idempotency-Key": headers.idempotency_key,
         "X-Lane-Seq": headers.lane_seq,
         "X-Lane-Epoch": headers.lane_epoch,

@@ -32,11 +32,10 @@ _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ")
 
 
 class Processes:
-    """`commands` are those that the operator named; `directory` is where they run."""
+    """`commands` are those that the operator named."""
 
-    def __init__(self, commands: Commands | None, *, directory: Path | None = None) -> None:
+    def __init__(self, commands: Commands | None) -> None:
         self._commands = commands
-        self._directory = directory
 
     def encode(self, ask: Ask, *, profile: Profile, caller: Caller) -> bytes:
         settings = settings_of(profile, ProcessSettings)
@@ -53,7 +52,7 @@ class Processes:
             done = await guard.run(
                 program.words,
                 environment=environment,
-                directory=self._place(),
+                directory=await asyncio.to_thread(_directory, headers),
                 given=request,
                 seconds=profile.timeout_seconds,
                 most_output=ANSWER_LIMIT,
@@ -92,13 +91,15 @@ class Processes:
             message = f"{', '.join(found)} is within reach of the command, which its profile denies"
             raise GatewayError(FailureClass.REFUSED, message, may_have_arrived=False)
 
-    def _place(self) -> Path:
-        return self._directory if self._directory and self._directory.is_dir() else Path(tempfile.gettempdir())
-
 
 def path_of(program: Program) -> str:
     """Where the command looks for programs."""
     return dict(program.environment).get("PATH") or os.environ.get("PATH") or os.defpath
+
+
+def _directory(headers: SendHeaders) -> Path:
+    """Where the command runs: the first of its directories that is there, else one in which nothing of the board's is."""
+    return next((place for place in map(Path, headers.directories) if place.is_dir()), Path(tempfile.gettempdir()))
 
 
 def _environment(program: Program, headers: SendHeaders) -> dict[str, str]:

@@ -26,7 +26,7 @@ class Gateways:
         self._adapters: Mapping[Adapter, Gateway] = {
             Adapter.RESPONSES: Responses(http),
             Adapter.CHAT: Chat(http),
-            Adapter.PROCESS: Processes(settings.executor_commands, directory=settings.writable_repo_dir),
+            Adapter.PROCESS: Processes(settings.executor_commands),
             Adapter.MCP: Peers(),
             Adapter.SCRIPTED: Scripted(),
         }

@@ -23,7 +23,7 @@ class Responses:
     def encode(self, ask: Ask, *, profile: Profile, caller: Caller) -> bytes:
         settings = settings_of(profile, ResponsesSettings)
         body: dict[str, object] = {
-            "model": settings.model or f"openclaw:{caller.agent_slug}",
+            "model": settings.model or f"openclaw:{caller.gateway_id}",
             "input": _input(ask, settings),
             "stream": settings.stream,
             "user": caller.session_key,

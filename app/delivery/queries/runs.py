@@ -6,7 +6,7 @@ from app.kernel.writes import Write
 ENDED = Unavailable("this turn was ended meanwhile; nothing of it counts")
 
 # The notification is locked, so that one attempt settles it; an attempt that was fenced out finds nothing. The profiles are the
-# agent's own and those to try after it.
+# agent's own and those to try after it; the directories are the task's worktree and the agent's workspace, where these are there.
 NOTIFICATION = """
 SELECT n.id, n.type, n.task_id, n.message_id, n.actor_kind, n.actor_id, n.status_from, n.caused_by_type, n.title, n.body,
     n.depth, n.state, n.reason, n.taken_at, k.spent, a.id AS agent_id, a.slug, a.name, a.role, a.retired_at, s.id AS session_id,
@@ -18,7 +18,13 @@ SELECT n.id, n.type, n.task_id, n.message_id, n.actor_kind, n.actor_id, n.status
         JOIN executor_profiles x ON x.account_id = $1 AND (x.id = p.id OR x.name = ANY(p.failover))
         WHERE p.account_id = $1 AND p.id = a.profile_id)::text AS profiles,
     (SELECT extract(epoch FROM t.lease_until - callboard_now())::float8 FROM tasks t
-     WHERE t.account_id = $1 AND t.id = n.task_id AND t.lease_agent_id = n.recipient_id) AS lease_left
+     WHERE t.account_id = $1 AND t.id = n.task_id AND t.lease_agent_id = n.recipient_id) AS lease_left,
+    array_remove(ARRAY[
+        (SELECT w.path FROM task_worktrees w WHERE w.account_id = $1 AND w.task_id = n.task_id AND w.removed_at IS NULL
+            AND w.state IN ('ready', 'kept') ORDER BY w.id DESC LIMIT 1),
+        (SELECT w.path FROM agent_workspaces w WHERE w.account_id = $1 AND w.agent_id = a.id AND w.state <> 'removed')
+    ], NULL) AS directories,
+    coalesce((SELECT w.gateway_id FROM agent_workspaces w WHERE w.account_id = $1 AND w.agent_id = a.id), a.slug) AS gateway_id
 FROM notifications n
 JOIN accounts c ON c.id = n.account_id
 JOIN agents a ON a.account_id = n.account_id AND a.id = n.recipient_id

@@ -97,9 +97,13 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is woken; the session key is continuity, not a credential, and is still kept out of logs."""
+    """Who is woken, whom gateways of several accounts may know by another name than its slug.
+
+    The session key is continuity, not a credential, and is still kept out of logs.
+    """
 
     agent_slug: str
+    gateway_id: str
     session_key: str
 
 
@@ -116,15 +120,20 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendHeaders:
-    """What travels beside the frozen body; it may differ between two sends of the same bytes."""
+    """What travels beside the frozen body; it may differ between two sends of the same bytes.
+
+    A command runs in the first of `directories` that is there.
+    """
 
     agent_slug: str
+    gateway_id: str
     session_key: str = field(repr=False)
     idempotency_key: str | None = None
     lane_seq: int | None = None
     lane_epoch: int | None = None
     request_id: str | None = None
     traceparent: str | None = None
+    directories: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,6 @@ def upgrade() -> None:
             sa.Enum(
                 "no_git",
                 "bad_url",
-                "forbidden_url",
                 "unreachable",
                 "not_found",
                 "credentials",
@@ -149,8 +148,6 @@ def upgrade() -> None:
                 "not_writable",
                 "not_a_clone",
                 "unsafe_config",
-                "dirty",
-                "diverged",
                 "protected",
                 "rejected",
                 "conflict",
@@ -203,6 +200,7 @@ def upgrade() -> None:
         sa.Column("edited", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("warnings", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("token_id", sa.Uuid(), nullable=True),
+        sa.Column("gateway_id", sa.String(), nullable=True),
         sa.Column("problem", sa.String(), nullable=True),
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
         sa.Column("synced_at", sa.DateTime(timezone=True), nullable=True),
@@ -230,20 +228,6 @@ def upgrade() -> None:
         sa.Column("ttl_seconds", sa.Integer(), nullable=True),
         sa.Column("fence", sa.BigInteger(), nullable=True),
         sa.Column("until", sa.DateTime(timezone=True), nullable=True),
-        sa.Column(
-            "created_by_kind",
-            sa.Enum(
-                "person",
-                "agent",
-                "system",
-                name="file_reservations_created_by_kind_check",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
-        sa.Column("created_by_id", sa.Uuid(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("callboard_now()"), nullable=False),
         sa.CheckConstraint("ttl_seconds BETWEEN 30 AND 604800", name="file_reservations_ttl_check"),
         sa.ForeignKeyConstraint(
@@ -293,7 +277,6 @@ def upgrade() -> None:
         sa.Column("rescued", sa.String(), nullable=True),
         sa.Column("problem", sa.String(), nullable=True),
         sa.Column("observed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("callboard_now()"), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), server_default=sa.text("callboard_now()"), nullable=False),
         sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(

@@ -3,7 +3,7 @@
 from app.kernel.writes import Write
 from app.tasks.queries.handoffs import HANDOFF_FIELDS
 from app.tasks.queries.reservations import OWN_FIELDS, RIVALS_FIELDS
-from app.tasks.queries.worktrees import WORKTREE_FIELDS
+from app.tasks.queries.worktrees import SITE_FIELDS, WORKTREE_FIELDS
 
 CARD = """t.id, t.title, t.description, t.status, t.priority, t.labels, t.due_at, t.blocked_reason, t.version,
     t.is_coordination, t.parent_id, t.lease_agent_id, t.lease_kind, t.lease_fence, t.lease_until,
@@ -49,13 +49,6 @@ _HELD = """(SELECT coalesce(json_agg(h.id ORDER BY h.lease_until), '[]') FROM ta
 # What its wake-ups have cost already.
 _GUARD = """(SELECT json_build_object('credits', g.credits, 'wakes', g.wakes, 'wakes_since', g.wakes_since) FROM task_guards g
         WHERE g.account_id = $1 AND g.task_id = t.id) AS guard"""
-# The repository that its work goes to, and the worktree that it last had there.
-_SITE = """(SELECT json_build_object('id', r.id, 'name', r.name, 'has_url', r.url IS NOT NULL, 'worktree_id', w.id,
-            'worktree', w.state, 'problem', w.problem, 'is_live', w.id IS NOT NULL AND w.removed_at IS NULL)
-        FROM repositories r LEFT JOIN LATERAL (SELECT o.id, o.state, o.problem, o.removed_at FROM task_worktrees o
-            WHERE o.account_id = $1 AND o.task_id = t.id AND o.repository_id = r.id ORDER BY o.id DESC LIMIT 1) w ON true
-        WHERE r.account_id = $1 AND CASE WHEN t.repository_id IS NULL THEN r.is_primary ELSE r.id = t.repository_id END
-    ) AS site"""
 # What the task waits for, who depends on it, and what of it is vouched for.
 _GRAPH = f"""(SELECT coalesce(json_agg({LINKED} ORDER BY d.id), '[]') FROM task_dependencies x
         JOIN tasks d ON d.account_id = $1 AND d.id = x.depends_on_id
@@ -68,7 +61,7 @@ _GRAPH = f"""(SELECT coalesce(json_agg({LINKED} ORDER BY d.id), '[]') FROM task_
         'is_met', e.is_met, 'verdict_by_kind', e.verdict_by_kind) ORDER BY e.position), '[]')
         FROM task_criteria e WHERE e.account_id = $1 AND e.task_id = t.id) AS criteria,
     {_GUARD},
-    {_SITE},
+    {SITE_FIELDS},
     {OWN_FIELDS},
     {RIVALS_FIELDS},
     {_HELD}"""
@@ -109,8 +102,7 @@ ORDER BY array_position($2::uuid[], t.id)
 READY = f"""NOT EXISTS (SELECT 1 FROM task_dependencies x JOIN tasks d ON d.account_id = $1 AND d.id = x.depends_on_id
         WHERE x.account_id = $1 AND x.task_id = o.id
           AND NOT {IS_DONE.format(task="d")})"""
-# The named task, or the best that the caller may start, but for `$6`: its own, what was begun first; else, if the pool is open,
-# anybody's.
+# The named task, or the best that the caller may start, but for `$6`: its own, the begun first; else, in an open pool, anybody's.
 CLAIM_SCENE = f"""
 WITH own AS (
     SELECT o.id FROM task_assignees a JOIN tasks o ON o.account_id = $1 AND o.id = a.task_id

@@ -77,11 +77,11 @@ KEEP = Write(
     "reservations_kept",
     f"""reservations_kept AS (
         INSERT INTO file_reservations (account_id, id, task_id, repository_id, pattern, mode, ttl_seconds, fence, until,
-                                       created_by_kind, created_by_id, created_at)
+                                       created_at)
         SELECT $1, r.id, r.task_id, CASE WHEN r.fence IS NOT NULL THEN coalesce(r.repository_id, {_PRIMARY}) END, r.pattern,
-               r.mode, r.ttl_seconds, r.fence, r.until, r.created_by_kind, r.created_by_id, callboard_now()
+               r.mode, r.ttl_seconds, r.fence, r.until, callboard_now()
         FROM json_to_recordset($2::json) AS r (id uuid, task_id uuid, repository_id uuid, pattern text, mode text,
-            ttl_seconds int, fence bigint, until timestamptz, created_by_kind text, created_by_id uuid)
+            ttl_seconds int, fence bigint, until timestamptz)
         ON CONFLICT (account_id, task_id, pattern) DO UPDATE SET repository_id = excluded.repository_id, mode = excluded.mode,
             ttl_seconds = excluded.ttl_seconds, fence = excluded.fence, until = excluded.until
         RETURNING 1

@@ -10,13 +10,20 @@ WORKTREE_FIELDS = """(SELECT json_build_object('repository', y.name, 'state', w.
         'observed_at', to_char(w.observed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
     FROM task_worktrees w JOIN repositories y ON y.account_id = $1 AND y.id = w.repository_id
     WHERE w.account_id = $1 AND w.task_id = t.id ORDER BY w.removed_at IS NULL DESC, w.id DESC LIMIT 1)::text AS worktree"""
+# The repository that the work on the task `t` goes to, and the worktree that it last had there.
+SITE_FIELDS = """(SELECT json_build_object('id', r.id, 'name', r.name, 'has_url', r.url IS NOT NULL, 'worktree_id', w.id,
+            'worktree', w.state, 'problem', w.problem, 'is_live', w.id IS NOT NULL AND w.removed_at IS NULL)
+        FROM repositories r LEFT JOIN LATERAL (SELECT o.id, o.state, o.problem, o.removed_at FROM task_worktrees o
+            WHERE o.account_id = $1 AND o.task_id = t.id AND o.repository_id = r.id ORDER BY o.id DESC LIMIT 1) w ON true
+        WHERE r.account_id = $1 AND CASE WHEN t.repository_id IS NULL THEN r.is_primary ELSE r.id = t.repository_id END
+    ) AS site"""
 SHOWN = f"SELECT t.id, {WORKTREE_FIELDS} FROM tasks t WHERE t.account_id = $1 AND t.id = $2"
 # One that is there is wanted again only where it has failed or was kept.
 WANT = Write(
     "worktrees_wanted",
     """worktrees_wanted AS (
-        INSERT INTO task_worktrees AS w (account_id, id, task_id, repository_id, state, created_at, changed_at)
-        SELECT $1, r.id, r.task_id, r.repository_id, 'wanted', callboard_now(), callboard_now()
+        INSERT INTO task_worktrees AS w (account_id, id, task_id, repository_id, state, changed_at)
+        SELECT $1, r.id, r.task_id, r.repository_id, 'wanted', callboard_now()
         FROM json_to_recordset($2::json) AS r (id uuid, task_id uuid, repository_id uuid)
         ON CONFLICT (account_id, task_id, repository_id) WHERE removed_at IS NULL DO UPDATE
         SET state = CASE WHEN w.state IN ('failed', 'kept') THEN 'wanted' ELSE w.state END,

@@ -75,6 +75,18 @@ async def test_a_token_reaches_its_own_origin_alone(git, trusted, served, guarde
         assert (await ensure(both, account)).is_new
         assert set(other.authorized) == {basic("git", "another")}
     guarded.redirects = None
+    # An account that names a repository of that host, even the same one, does not read with the operator's token.
+    guarded.authorized.clear()
+    strange = msgspec.structs.replace(served, is_from_environment=False, directory=served.directory.with_name("three"))
+    remotes.bare(tmp_path / "srv" / "secret.git")
+    moved = msgspec.structs.replace(served, url=guarded.url_of(tmp_path / "srv" / "secret.git"), directory=strange.directory)
+    for other_place in (strange, moved):
+        unasked = await trouble(trusted, other_place)
+        assert unasked.trouble == Trouble.CREDENTIALS
+        assert "was given none: put a token into" in unasked.advice
+    assert guarded.authorized == []
+    bound = Origins(f"{guarded.url}=HOST_TOKEN").filled({"HOST_TOKEN": TOKEN})
+    assert (await ensure(Git(msgspec.structs.replace(trusted.settings, repository_origins=bound)), strange)).is_new
     guarded.user = "somebody"
     assert not (await ensure(both, served)).is_new
     assert holders_of(TOKEN, trusted.settings.data_dir) == []
@@ -114,7 +126,8 @@ async def test_every_failure_of_the_network_is_known(trusted, served, guarded, o
         assert (await trouble(trusted, served)).trouble == wanted
     guarded.refuses = None
     missing = msgspec.structs.replace(served, url=f"{served.url}.nowhere")
-    assert (await trouble(trusted, missing)).trouble == Trouble.NOT_FOUND
+    wrong = Git(msgspec.structs.replace(trusted.settings, repo_url=missing.url))
+    assert (await trouble(wrong, missing)).trouble == Trouble.NOT_FOUND
     nameless = msgspec.structs.replace(served, url="http://host.invalid/one.git")
     assert (await trouble(trusted, nameless)).trouble == Trouble.UNREACHABLE
     assert (await ensure(trusted, served)).is_new

@@ -86,6 +86,22 @@ async def test_a_branch_that_is_there_is_resumed(git, place, tree, origin):
     assert not elsewhere.path.exists()
 
 
+async def test_of_two_accounts_that_share_a_clone_neither_gets_a_branch_of_the_other(git, place, tree, cloned):
+    ours = msgspec.structs.replace(tree, owner="a")
+    await make(git, place, ours)
+    (tree.path / "secret.txt").write_text("ours\n")
+    assert await work.commit(git, ours, message="ours", author=AUTHOR)
+    await trees.remove(git, ours, rescue="refs/rescue/1")
+    theirs = msgspec.structs.replace(tree, path=git.worktrees / "a-b" / tree.path.name, owner="a-b")
+    assert await refused(make(git, place, theirs)) == Trouble.CONFLICT
+    for asked in (work.observe(git, theirs), work.diff(git, theirs, against_base=True)):
+        assert await refused(asked) == Trouble.NOT_FOUND
+    assert not theirs.path.exists()
+    assert (await make(git, place, msgspec.structs.replace(theirs, branch="task/second"))).head == cloned.head
+    assert (await make(git, place, ours)).is_resumed
+    assert (tree.path / "secret.txt").exists()
+
+
 async def test_removal_keeps_the_branch_and_what_nobody_committed(git, place, tree, cloned):
     await make(git, place, tree)
     (tree.path / "README.md").write_text("changed\n")
@@ -241,3 +257,16 @@ async def test_a_worktree_inside_of_the_clone_or_behind_a_link_is_refused(git, p
     tree.path.parent.symlink_to(tmp_path / "target")
     assert await refused(make(git, place, tree)) == Trouble.ESCAPES
     assert not any((tmp_path / "target").iterdir())
+
+
+async def test_who_only_looks_leaves_a_worktree_alone_that_git_is_just_making(git, place, tree, cloned):
+    await make(git, place, tree)
+    begun = place.directory / ".git" / "worktrees" / "second"
+    begun.mkdir()
+    (begun / "locked").touch()
+    assert len(await trees.listed(git, place)) == 1
+    await work.observe(git, tree)
+    assert begun.is_dir()
+    # Whoever has the lock of the clone knows that its maker was killed.
+    await trees.lock(git, tree, reason=None)
+    assert not begun.exists()

@@ -244,6 +244,7 @@ def test_what_git_said_is_shown_without_secrets(before, secret, after):
         ("fatal: Unable to create '/x/.git/a': Read-only file system", Trouble.NOT_WRITABLE),
         ("git@host.example: Permission denied (publickey).\nfatal: Could not read from remote repository.", Trouble.CREDENTIALS),
         ("Host key verification failed.\nfatal: Could not read from remote repository.", Trouble.CREDENTIALS),
+        ("fatal: sha1 file '/tmp_idx_x' write error. Out of diskspace\nfatal: index-pack failed", Trouble.NO_SPACE),
         ("fatal: Authentication failed for 'https://host.example/x.git/'", Trouble.CREDENTIALS),
         ("fatal: could not read Username for 'https://host.example': terminal prompts disabled", Trouble.CREDENTIALS),
         ("remote: Repository not found.\nfatal: repository 'https://host.example/x/' not found", Trouble.NOT_FOUND),

@@ -1,13 +1,15 @@
 """Work in a worktree: what is seen, committed and pushed, and what never is."""
 
+import fcntl
 import os
 import time
 
 import msgspec
 import pytest
 
-from app.bootstrap.git import clones, trees, work
-from app.bootstrap.types.vcs import Author, Change, GitError, Trouble
+from app.bootstrap.git import clones, committing, trees, work
+from app.bootstrap.git.running import Local
+from app.bootstrap.types.vcs import Author, Change, GitError, Pushed, Trouble
 from tests import remotes
 
 AUTHOR = Author("agent-slug", "agent-slug@example.org")
@@ -153,6 +155,35 @@ async def test_a_push_never_overwrites_what_the_remote_has(git, place, tree, clo
     error = await refused(work.push(git, place, msgspec.structs.replace(tree, base_branch="trunk")))
     assert error.trouble == Trouble.REJECTED
     assert "secret words" not in str(error)
+
+
+async def test_a_push_beside_another_of_the_same_branch_may_be_made_again(git, place, tree, cloned, origin):
+    (tree.path / "ours.txt").write_text("ours\n")
+    made = await commit(git, tree)
+    lock = origin / "refs" / "heads" / "task" / "first.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    error = await refused(work.push(git, place, tree))
+    assert (error.trouble, error.may_pass) == (Trouble.BUSY, True)
+    lock.unlink()
+    assert await work.push(git, place, tree) == Pushed(head=made.sha, is_new=True)
+
+
+async def test_a_git_that_somebody_ended_may_be_run_again(git, place, tree, cloned):
+    with pytest.raises(GitError) as caught:
+        Local(git, {})("-c", "alias.end=!kill -9 $PPID", "end")
+    assert (caught.value.trouble, caught.value.may_pass) == (Trouble.BROKEN, True)
+
+
+async def test_a_lock_of_a_killed_board_is_taken_over_at_once_and_that_of_a_living_one_is_not(git, place, tree, cloned):
+    lock = place.directory / ".git" / "worktrees" / "first" / "index.lock"
+    lock.write_bytes(committing.OURS)
+    (tree.path / "ours.txt").write_text("ours\n")
+    with lock.open() as living:
+        fcntl.flock(living, fcntl.LOCK_EX)
+        assert (await refused(commit(git, tree))).trouble == Trouble.BUSY
+    assert await commit(git, tree) is not None
+    assert not lock.exists()
 
 
 async def test_any_bytes_can_be_shown_and_nothing_is_shown_without_end(git, tree, cloned, tmp_path):

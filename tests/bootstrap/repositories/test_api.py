@@ -111,6 +111,18 @@ async def test_one_is_the_primary_one_and_switching_is_one_call(board, admin):
     assert (twice.status_code, twice.json()["error"]["code"]) == (409, "duplicate")
 
 
+async def test_another_address_leaves_the_directory_that_the_seeds_gave(board, admin):
+    path = f"{URL}/{(await made(board))['id']}"
+    # Another account's repository may be in it too.
+    await admin.execute("UPDATE repositories SET writable_dir = '/srv/shared'")
+    directory = "SELECT r.writable_dir, c.directory FROM repositories r JOIN repository_clones c ON c.repository_id = r.id"
+    await board.person.patch(path, json={"clone_depth": 3})
+    assert tuple(await admin.fetchrow(directory)) == ("/srv/shared", "/srv/shared")
+    await board.person.patch(path, json={"url": f"{ORIGIN}/another.git"})
+    left, now = await admin.fetchrow(directory)
+    assert (left, now.endswith("/repos/demo/library")) == (None, True)
+
+
 async def test_pages_go_by_name_and_a_key_makes_one_repository(board, admin):
     key = {"Idempotency-Key": "once"}
     answers = [await board.person.post(URL, json=fields(name="c"), headers=key) for _ in range(2)]

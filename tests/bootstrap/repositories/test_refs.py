@@ -34,7 +34,25 @@ def test_usual_names_of_branches_are_allowed(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["", "-x", "a b", "a..b", "/a", "a/", "a//b", "a.lock", ".a", "a.", "HEAD", "@", "a@{b", "refs/heads/a", "a" * 201, "a\nb"],
+    [
+        "",
+        "-x",
+        "a b",
+        "a..b",
+        "/a",
+        "a/",
+        "a//b",
+        "a.lock",
+        ".a",
+        "a.",
+        "HEAD",
+        "@",
+        "a@{b",
+        "refs/heads/a",
+        "a" * 201,
+        "a\nb",
+        "a\u202eb",
+    ],
 )
 def test_what_is_no_name_of_a_branch_is_refused(name):
     assert refs.branch_problem(name)

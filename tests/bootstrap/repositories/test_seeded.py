@@ -71,6 +71,19 @@ def test_a_list_holds_several_and_texts_become_what_they_stand_for(directory):
     assert [unset[name] for name in wanted] == [None, True, False, []]
 
 
+def test_the_repository_of_the_environment_follows_each_of_its_settings_that_the_file_leaves_open(directory):
+    url = "https://git.example/service.git"
+    settings = Settings(
+        repo_url=url, repo_base_branch="trunk", repo_branch_prefix="work/", repo_keep_worktrees=True, repo_clone_depth=7
+    )
+    text = f"- name: a\n  url: ${{REPO_URL}}\n  clone_depth: 3\n- {{name: b, url: '{url}'}}\n- {{name: c, url: x}}\n"
+    found = read(directory, text, settings)
+    facts = ("base_branch", "branch_prefix", "keep_worktrees", "clone_depth", "is_from_environment")
+    assert [found["a"][name] for name in facts] == ["trunk", "work/", True, 3, True]
+    assert [found[one][name] for one in "bc" for name in facts] == [None, None, False, None, False] * 2
+    assert list(read(directory, "name: a\nurl: ${REPO_URL:-}\n")) == []
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -133,6 +146,9 @@ def facts(**given):
 def test_each_clone_has_a_directory_of_its_own():
     roots = Roots(environment=Path("/data/repos/crew"), shared=Path("/data/repos"), base=Path("/board"))
     assert places.directory(facts(is_from_environment=True, writable_dir="/old"), roots) == Path("/data/repos/crew")
+    nested = Roots(environment=Path("/data/repos/crew/library"), shared=Path("/data/repos"), base=Path("/board"))
+    assert places.directory(facts(), nested) == Path("/data/repos/crew.own/library")
+    assert places.directory(facts(account_slug="crew-2"), nested) == Path("/data/repos/crew-2/library")
     assert places.directory(facts(writable_dir="/srv/x"), roots) == Path("/srv/x")
     assert places.directory(facts(writable_dir="clones/x"), roots) == Path("/board/clones/x")
     # The clone of the environment has the name of the account here, and nothing is put into it.
@@ -149,7 +165,7 @@ async def test_a_load_makes_them_and_the_first_is_the_primary_one(board):
     commands = "SELECT count(*) FROM runtime_commands WHERE account_id = $1 AND type = 'repository.sync'"
     assert (await board.row(account_id, commands))["count"] == 2
     # As an older version left it: without the fields that came later, and loaded from a seed without them.
-    defaults = "clone_depth = NULL, branch_pattern = NULL, is_from_environment = false"
+    defaults = "clone_depth = NULL, branch_pattern = NULL, branch_prefix = NULL, writable_dir = NULL, is_from_environment = false"
     await board.rows(account_id, f"UPDATE repositories SET {defaults} WHERE account_id = $1 AND name = 'service' RETURNING 1")
     old = {"url": "https://git.example/service.git"}
     change = "UPDATE seed_records SET digest = $2 WHERE account_id = $1 AND kind = 'repository' AND key = 'service' RETURNING 1"

@@ -122,6 +122,7 @@ async def test_the_environments_repository_follows_its_address_even_where_a_pers
         found = await settled(board)
         assert (found["url"], found["branch_prefix"], found["clone"]["state"]) == (url_of(other), "mine/", "ready")
         assert found["clone"]["head"] == head(other) != one["clone"]["head"]
+        assert found["clone"]["remark"].endswith(".before-1")
         # What a person points elsewhere is the environment's no more.
         await board.person.patch(f"{URL}/{one['id']}", json={"clone_depth": 1})
         await admin.execute("UPDATE repositories SET is_from_environment = false")

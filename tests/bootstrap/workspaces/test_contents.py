@@ -74,7 +74,7 @@ def test_unsafe_and_empty_skills_are_left_out_and_told():
     assert made.skills == ("good",)
     assert text_of(made, "TOOLS.md").count("SKILL.md") == 1
     named = made_of(FULL, skills=(Skill("slug", "x", "x", "---\nname: 'other name'\n---\ntext"),))
-    assert named.skills == ("other name",)
+    assert named.skills == ("slug",)
 
 
 def test_text_of_the_account_is_never_read_as_a_template(overrides):
@@ -112,7 +112,7 @@ def test_manuals_are_read_as_they_are_and_missing_ones_are_none(tmp_path):
 def test_the_gateways_file_is_written_when_it_says_something_else(tmp_path):
     root = tmp_path / "data" / "workspaces"
     settings = Settings(data_dir=tmp_path / "data", gateway_config=tmp_path / "gateway.json", gateway_data_dir="/seen")
-    assert not written(settings, root)
+    assert written(settings, root, known={}) == ({}, False)
     assert not (tmp_path / "gateway.json").exists()
     places = [Place(account=account, slug="a", name="A", skills=("s",), model="m") for account in ("one", "two")]
     for place in places:
@@ -121,22 +121,25 @@ def test_the_gateways_file_is_written_when_it_says_something_else(tmp_path):
         manifest.write_bytes(msgspec.json.encode(Manifest(agent_id=UUID(int=1), place=place)))
     # A manifest that says it is another agent's is no agent's.
     (root / ".manifests/one/b.json").write_bytes(msgspec.json.encode(Manifest(agent_id=UUID(int=1), place=places[0])))
-    assert written(settings, root)
+    ids = written(settings, root, known={("two", "a"): None, ("two", "z"): None}).ids
+    assert ids == {("two", "a"): "two-a", ("two", "z"): "z"}
     before = (tmp_path / "gateway.json").stat().st_mtime_ns
-    assert not written(settings, root)
+    assert not written(settings, root, known={}).is_new
     assert (tmp_path / "gateway.json").stat().st_mtime_ns == before
     config = msgspec.json.decode((tmp_path / "gateway.json").read_bytes(), type=GatewayConfig)
     assert [(one.id, one.workspace, one.model) for one in config.agents.list] == [
-        ("one-a", "/seen/workspaces/one/a", "m"),
+        ("a", "/seen/workspaces/one/a", "m"),
         ("two-a", "/seen/workspaces/two/a", "m"),
     ]
-    assert composed(settings, root, reversed(places)) == config
+    assert composed(settings, root, reversed(places), ids={("one", "a"): "a", ("two", "a"): "two-a"}) == config
     # What somebody wrote into it is written over, and when nobody is left it says so.
     (tmp_path / "gateway.json").write_text("{}")
-    assert written(settings, root)
+    # What the board has stored is not given to another.
+    assert written(settings, root, known={("two", "a"): "a"}) == ({("two", "a"): "a"}, True)
+    assert written(settings, root, known={("one", "a"): "a"}) == ({("one", "a"): "one-a"}, False)
     for path in root.rglob("*.json"):
         path.unlink()
-    assert written(settings, root)
+    assert written(settings, root, known={}).is_new
     assert b'"list": []' in (tmp_path / "gateway.json").read_bytes()
 
 

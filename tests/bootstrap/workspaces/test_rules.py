@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from app.bootstrap.rules import front_matter
 from app.bootstrap.rules.workspaces import Token, digest, gateway_ids, is_safe, plan, tokens
-from app.bootstrap.types.workspaces import BOARD, Piece, Place
+from app.bootstrap.types.workspaces import BOARD, Piece
 
 NAMES = ("SOUL.md", "TOOLS.md", "skills/a/SKILL.md")
 VERSIONS = ("v1", "v2", "v3")
@@ -126,18 +126,22 @@ def test_a_skill_has_one_block_with_both_keys(head, body, description):
     given_head = head is not None
     text = "\n".join(["---", *head, "---", body]) if given_head else body
     made = front_matter.ensured(text, name="skill-slug", description=description)
-    assert front_matter.ensured(made, name="other", description="other") == made
+    assert front_matter.ensured(made, name="skill-slug", description="other") == made
     _, block, _rest = made.split("---\n", 2) if "---\n" in made[4:] else (*made.rsplit("---", 1)[0].split("---\n", 1), "")
     said = yaml.safe_load(block)
     assert {"name", "description"} <= said.keys()
-    assert isinstance(said["name"], str)
-    assert said["name"] == front_matter.name_in(made)
+    assert said["name"] == "skill-slug"
     if given_head:
         assert made.count("\n---") == text.count("\n---")
-        for key in ("name", "description"):
-            assert said[key].strip() == "given" or f"{key}: given" not in head
+        assert said["description"].strip() == "given" or "description: given" not in head
         assert made.endswith(body)
     assert len(said["description"]) <= 400
+
+
+def test_a_skill_has_the_name_of_its_directory_whatever_its_text_says():
+    text = "---\nname: shell\ntag: x\nname: >-\n  shell\n\n  more\ndescription: d\nNAME: y\n---\nname: body\n"
+    made = front_matter.ensured(text, name="mine", description="")
+    assert made == '---\nname: "mine"\ntag: x\ndescription: d\nNAME: y\n---\nname: body\n'
 
 
 def test_a_block_that_does_not_end_is_none():
@@ -145,26 +149,26 @@ def test_a_block_that_does_not_end_is_none():
     assert made == '---\nname: "a"\ndescription: "say \\"hello\\" to all"\n---\n\n---\nname: x\n'
 
 
-PLACES = st.lists(
-    st.builds(
-        Place,
-        account=st.sampled_from(["a", "a-b", "b"]),
-        slug=st.sampled_from(["x", "b-x", "a-x", "a-b-x", "a-a-b-x"]),
-        name=st.just("n"),
-        skills=st.just(()),
-    ),
-    unique_by=lambda one: (one.account, one.slug),
+AGENTS = st.lists(
+    st.tuples(st.sampled_from(["a", "a-b", "b", "a" * 63]), st.sampled_from(["x", "b-x", "a-x", "a-b-x", "x" * 63])), unique=True
 )
 
 
-@given(places=PLACES)
-def test_ids_in_a_gateway_are_unique_and_plain_where_they_can_be(places):
-    found = gateway_ids(places)
-    assert found == gateway_ids(reversed(places))
-    assert len({name for name, _ in found}) == len(places)
-    slugs = [one.slug for one in places]
-    assert all(name == one.slug for name, one in found if slugs.count(one.slug) == 1)
-    assert all(name.startswith(f"{one.account}-{one.slug}") for name, one in found if slugs.count(one.slug) > 1)
+@given(agents=AGENTS, later=AGENTS, names=st.lists(st.sampled_from(["x", "a-x", "b-x", "a-b-x", "else"])))
+def test_ids_in_a_gateway_are_unique_and_plain_where_they_can_be(agents, later, names):
+    found = gateway_ids(agents, held={})
+    assert found == gateway_ids(reversed(agents), held={})
+    # Whatever the configuration of the gateway was made to say, nobody is called as somebody else.
+    for ids in (found, gateway_ids(agents, held=dict(zip(agents, names, strict=False)))):
+        assert len(set(ids.values())) == len(agents)
+        assert not {"else", ""} & set(ids.values())
+        assert all(len(name) <= 63 for name in ids.values())
+    slugs = [slug for _, slug in agents]
+    taken = set(slugs)
+    assert all(found[one] == one[1] for one in agents if slugs.count(one[1]) == 1 and not any("-" in slug for slug in taken))
+    # Who has an id keeps it, whoever comes.
+    grown = gateway_ids([*later, *agents], held=found)
+    assert {one: grown[one] for one in agents} == found
 
 
 def test_a_token_is_kept_while_it_is_held_and_those_that_nobody_holds_are_forgotten():

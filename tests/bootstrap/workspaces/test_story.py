@@ -99,6 +99,12 @@ async def is_ordered_once(desk):
         assert [one is not None for one in made] == [True, True, False, False, True, False, False, False]
 
 
+async def named(desk):
+    """The agents that deliveries name as their gateway does."""
+    rows = await desk.admin.fetch("SELECT gateway_id FROM agent_workspaces WHERE gateway_id IS NOT NULL")
+    return {row["gateway_id"] for row in rows}
+
+
 async def test_every_change_reaches_the_files_and_the_gateway(desk, root):
     config = root.parent / "gateway.json"
     await desk.sync()
@@ -108,6 +114,7 @@ async def test_every_change_reaches_the_files_and_the_gateway(desk, root):
     ada = next(one for one in said.agents.list if one.id == "engineer")
     assert (ada.identity.name, ada.workspace) == ("Ada", "/data/workspaces/demo/engineer")
     assert ada.skills == ["clear-handoff", "evidence-first"]
+    assert await named(desk) == {one.id for one in said.agents.list}
     assert config.stat().st_mode & 0o777 == 0o640
     assert json.loads(config.read_text())["agents"]["defaults"] == {"skipBootstrap": True, "heartbeat": {"every": "0m"}}
     # A name that is no longer one line is made one, and breaks out of nothing.

@@ -119,6 +119,9 @@ async def test_agents_may_share_one_branch_for_each_of_them(urls, tmp_path, admi
     async with opened(urls[1], tmp_path, REPO_BRANCH_PER_TASK="false", REPO_BRANCH_PREFIX="crew/") as yard:
         answer = await yard.board.person.patch(f"/api/v1/agents/{await yard.board.agent_id('engineer')}", json={"capacity": 2})
         assert answer.is_success, answer.text
+        (repository,) = (await yard.board.person.get("/api/v1/repositories")).json()["items"]
+        # What a repository leaves open is as the environment says.
+        await yard.board.person.patch(f"/api/v1/repositories/{repository['id']}", json={"branch_prefix": None})
         one, fence, here = await yard.begun(title="One")
         two, _, there = await yard.begun(title="Two")
         assert (here["branch"], here["path"]) == (there["branch"], there["path"])

@@ -25,8 +25,8 @@ from tests.delivery.worlds import NOW
 
 SESSION = "session-which-is-secret"
 TOKEN = "t0ken-which-is-secret"
-CALLER = Caller(agent_slug="tester", session_key=SESSION)
-HEADERS = SendHeaders(agent_slug="tester", session_key=SESSION, idempotency_key="delivery-1")
+CALLER = Caller(agent_slug="tester", gateway_id="tester", session_key=SESSION)
+HEADERS = SendHeaders(agent_slug="tester", gateway_id="tester", session_key=SESSION, idempotency_key="delivery-1")
 TOOL = Tool(name="task_status", description="Move it.", parameters={"type": "object"})
 ASK = Ask(instructions="Be brief.", input="Hello \u00e9", tools=(TOOL,))
 CALL = ToolCall("call_1", "task_status", '{"status":"review"}')

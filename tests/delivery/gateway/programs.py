@@ -54,7 +54,7 @@ class ProcessWorld(World):
         yield self
 
     def gateway(self) -> Gateway:
-        return Processes(Commands(f"crew=/bin/sh {self._script}"), directory=self._script.parent)
+        return Processes(Commands(f"crew=/bin/sh {self._script}"))
 
     async def send(self, play: Any, **options: Any) -> Any:
         self._script.write_text(f"cat > {self._given}\n" + self._lines(play))

@@ -12,7 +12,7 @@ PROFILES = "/api/v1/executor-profiles"
 @pytest.fixture
 async def board(urls, tmp_path):
     (tmp_path / "limited.sh").write_text("cat > /dev/null; echo 'rate limit reached' >&2; exit 1")
-    commands = f"limited=/bin/sh {tmp_path}/limited.sh; echo=/bin/cat"
+    commands = f"limited=/bin/sh {tmp_path}/limited.sh; echo=/bin/cat; where=/bin/pwd"
     async with boards.in_own_task(lambda: boards.opened(urls[1], CALLBOARD_EXECUTOR_COMMANDS=commands)) as opened:
         yield opened
 
@@ -64,6 +64,37 @@ async def test_a_limited_command_hands_the_run_to_the_next_profile_which_calls_t
     assert {(one["from"], one["to"], one["reason"]) for one in told} == {("limited", "scripted", "rate_limited")}
     documents = (await board.person.get("/api/v1/documents", params={"task_id": task["id"]})).json()["items"]
     assert {document["title"] for document in documents} == {"Notes"}
+
+
+async def test_a_command_runs_in_the_worktree_of_its_task_else_in_the_workspace_of_its_agent(board, admin, tmp_path):
+    await run_by(board, "writer", name="where", adapter="process", settings={"command": "where"})
+    worktree, workspace = tmp_path / "worktree", tmp_path / "workspace"
+    for place in (worktree, workspace):
+        place.mkdir()
+    await admin.execute(
+        """INSERT INTO agent_workspaces (account_id, agent_id, state, path, files)
+        SELECT account_id, id, 'synced', $2::text, 0 FROM agents WHERE id = $1""",
+        await board.agent_id("writer"),
+        str(workspace),
+    )
+    await admin.execute(
+        "INSERT INTO repositories (account_id, id, name, is_primary, version) VALUES ($1, gen_random_uuid(), 'lamps', true, 1)",
+        board.account_id,
+    )
+    tasks = [await board.task(title=f"Lamp {number}", assignee_slugs=["writer"]) for number in range(3)]
+    for task, state in zip(tasks, ("ready", "removed", "wanted"), strict=True):
+        await admin.execute(
+            """INSERT INTO task_worktrees (account_id, id, task_id, repository_id, state, path, removed_at)
+            SELECT account_id, gen_random_uuid(), $1, id, $2::text, $3::text,
+                CASE WHEN $2::text = 'removed' THEN callboard_now() END FROM repositories""",
+            task["id"],
+            state,
+            str(worktree),
+        )
+    async with gateways.working(board.settings):
+        await settled(admin)
+    said = [(await gateways.thread(board, task["id"]))[0]["content"] for task in tasks]
+    assert said == [str(worktree), str(workspace), str(workspace)]
 
 
 async def test_a_stopped_task_ends_the_command_that_works_on_it(board, admin, tmp_path, urls):

@@ -16,12 +16,13 @@ URL = "http://gateway.example"
 TOKEN = "t0ken-which-is-secret"
 SESSION = "session-which-is-secret"
 PROFILE = Profile(name="default", adapter=Adapter.RESPONSES, url=URL)
-CALLER = Caller(agent_slug="tester", session_key=SESSION)
+CALLER = Caller(agent_slug="tester", gateway_id="team-tester", session_key=SESSION)
 REQUEST = Responses(httpx.AsyncClient()).encode(
     Ask(instructions="Be brief.", input="Hello \u00e9"), profile=PROFILE, caller=CALLER
 )
 HEADERS = SendHeaders(
     agent_slug="tester",
+    gateway_id="team-tester",
     session_key=SESSION,
     idempotency_key="delivery-1",
     lane_seq=4,
@@ -59,7 +60,7 @@ def route(respx_mock):
 
 def test_the_first_request_is_the_prompt():
     assert msgspec.json.decode(REQUEST) == {
-        "model": "openclaw:tester",
+        "model": "openclaw:team-tester",
         "input": "Hello \u00e9",
         "stream": False,
         "user": SESSION,
@@ -86,7 +87,7 @@ async def test_a_request_carries_body_and_headers(client, respx_mock):
         "accept-encoding": "identity",
         "authorization": f"Bearer {TOKEN}",
         "x-openclaw-session-key": SESSION,
-        "x-openclaw-agent-id": "tester",
+        "x-openclaw-agent-id": "team-tester",
         "idempotency-key": "delivery-1",
         "x-lane-seq": "4",
         "x-lane-epoch": "2",
@@ -98,7 +99,7 @@ async def test_a_request_carries_body_and_headers(client, respx_mock):
 @respx.mock
 async def test_absent_headers_are_not_sent(client, respx_mock):
     route(respx_mock).respond(200, text="Hi")
-    await send(client, token=None, headers=SendHeaders(agent_slug="tester", session_key=SESSION))
+    await send(client, token=None, headers=SendHeaders(agent_slug="tester", gateway_id="tester", session_key=SESSION))
     sent = respx_mock.calls.last.request.headers
     assert not {"authorization", "idempotency-key", "x-lane-seq", "x-lane-epoch", "x-request-id", "traceparent"} & set(sent)
 
@@ -205,7 +206,7 @@ async def test_a_bad_address_is_refused(client, url):
 
 
 async def test_a_header_that_cannot_be_sent_is_refused(client):
-    headers = SendHeaders(agent_slug="t\u00e9ster\u2026", session_key=SESSION)
+    headers = SendHeaders(agent_slug="t\u00e9ster\u2026", gateway_id="t\u00e9ster\u2026", session_key=SESSION)
     assert (await failure(client, headers=headers)).failure is FailureClass.REFUSED
 
 

@@ -5,6 +5,8 @@ import json
 import os
 import signal
 import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,15 +21,18 @@ from tests.delivery.gateway.kit import CALLER, HEADERS, SESSION
 from tests.delivery.gateway.programs import ProcessWorld
 from tests.delivery.worlds import NOW
 
+NEUTRAL = str(Path(tempfile.gettempdir()).resolve())
+
 
 def profile(within=20.0, **settings):
     return Profile(name="cli", adapter=Adapter.PROCESS, settings={"command": "crew"} | settings, timeout_seconds=within)
 
 
 async def run(commands, *, ask=None, directory=None, **settings):
-    processes, wanted = Processes(commands, directory=directory), profile(**settings)
+    processes, wanted = Processes(commands), profile(**settings)
+    headers = replace(HEADERS, directories=(str(directory),) if directory else ())
     request = processes.encode(ask or Ask(instructions="Be brief.", input="Hello"), profile=wanted, caller=CALLER)
-    raw = await processes.send(request, profile=wanted, token=None, headers=HEADERS, now=NOW)
+    raw = await processes.send(request, profile=wanted, token=None, headers=headers, now=NOW)
     return processes.read(raw)
 
 
@@ -58,6 +63,7 @@ async def test_a_command_sees_what_it_is_handed_and_nothing_of_ours(monkeypatch,
     assert {name: seen.get(name) for name in own} == own
     assert seen.keys() - own.keys() <= {"PATH", "LANG", "LC_ALL", "TZ"}
     assert (await run(Commands("crew=/bin/pwd"), directory=tmp_path)).text == str(tmp_path.resolve())
+    assert (await run(Commands("crew=/bin/pwd"), directory=tmp_path / "gone")).text == NEUTRAL
 
 
 @pytest.mark.parametrize(

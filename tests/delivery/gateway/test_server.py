@@ -11,7 +11,7 @@ from app.delivery.gateway.responses import Responses
 from app.delivery.types.runs import FailureClass, GatewayError, Profile, SendHeaders
 from tests.delivery.worlds import NOW
 
-HEADERS = SendHeaders(agent_slug="tester", session_key="session")
+HEADERS = SendHeaders(agent_slug="tester", gateway_id="tester", session_key="session")
 JSON = "application/json"
 
 
