@@ -32,7 +32,7 @@ from bench.crew.facts import HURRY
 from bench.trees import facts
 from bench.trees.checks import wrong
 from bench.trees.crew import Yard
-from bench.trees.ground import BUILDERS, REVIEWERS, gits, seeds
+from bench.trees.ground import BUILDERS, REVIEWERS, end_git, seeds
 from tests import remotes
 
 WORKERS, APIS, PEOPLE, TASKS = 2, 2, 2, 24
@@ -146,11 +146,9 @@ class Storm:
 
     async def _kill_git(self) -> None:
         for _ in range(LOOKS):
-            if found := await asyncio.to_thread(gits, self._directory / "data"):
-                with suppress(ProcessLookupError):
-                    os.kill(self._chance.choice(found), signal.SIGKILL)
-                    self.kills["gits"] += 1
-                    return
+            if await asyncio.to_thread(end_git, self._directory / "data"):
+                self.kills["gits"] += 1
+                return
 
     async def _watch(self) -> None:
         admin = await asyncpg.connect(db.plain(self._admin_url))

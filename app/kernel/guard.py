@@ -213,17 +213,31 @@ class _Run:
 
     async def _read(self, end: int, *, most: int) -> None:
         """Read to the end, keep what the limit allows, and let the rest go so that nobody waits to write."""
-        stream = asyncio.StreamReader()
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(end, "rb", buffering=0)
-        )
         kept = self._texts[end]
         try:
-            while chunk := await stream.read(CHUNK):
+            while chunk := await _chunk(end):
                 room = most - len(kept)
                 self._is_truncated |= len(chunk) > room
                 kept += chunk[:room]
                 if self._said and end == self._guard.errors:
                     self._said(chunk)
         finally:
-            transport.close()
+            os.close(end)
+
+
+async def _chunk(end: int) -> bytes:
+    """The next bytes of a pipe, none at its end.
+
+    No transport of a loop: some close a pipe twice, and the second time it may be a file that a thread has just opened.
+    """
+    os.set_blocking(end, False)
+    loop = asyncio.get_running_loop()
+    while True:
+        with suppress(BlockingIOError):
+            return os.read(end, CHUNK)
+        ready = asyncio.Event()
+        loop.add_reader(end, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_reader(end)

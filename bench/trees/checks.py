@@ -120,26 +120,17 @@ def _pushed(yard: Yard, remotes: dict[str, Path]) -> dict[str, Any]:
 
 
 async def _overlapping(admin: Any) -> list[str]:
-    """Pairs of tasks on the same files under live leases at one moment, as the log tells it."""
+    """Claims of files that another task had under a live lease, in the order of commits; times are of beginnings."""
     areas = defaultdict(set)
     for row in await admin.fetch(facts.FILES):
         areas[row["task_id"]].add((row["repository_id"], row["area"]))
-    spans: list[tuple[Any, datetime, datetime | None]] = []
-    open_: dict[Any, datetime] = {}
-    told = defaultdict(list)
+    found, held = [], dict[Any, datetime]()
     for row in await admin.fetch(facts.HOLDS):
         task, said = row["task_id"], json.loads(row["payload"])
-        told[task].append(f"{row['at']:%M:%S.%f} {row['type']} {row['payload']}")
-        if task in open_:
-            until = (said.get("lease_ended") or {}).get("until")
-            ended = min(row["at"], datetime.fromisoformat(until)) if until else row["at"]
-            spans.append((task, open_.pop(task), ended))
-        if (said.get("lease") or {}).get("kind") == "work" and areas.get(task):
-            open_[task] = row["at"]
-    spans += [(task, begun, None) for task, begun in open_.items()]
-    return [
-        f"{one} {begun} {two} {other}: {told[one]} {told[two]}"
-        for one, begun, ended in spans
-        for two, other, _ in spans
-        if one != two and begun < other and (ended is None or other < ended) and areas[one] & areas[two]
-    ]
+        held.pop(task, None)
+        if (said.get("lease") or {}).get("kind") != "work" or not said.get("reserved"):
+            continue
+        rivals = [one for one, until in held.items() if until > row["at"] and areas[one] & areas[task]]
+        found += [f"{row['seq']}: {task} beside {one}" for one in rivals]
+        held[task] = datetime.fromisoformat(said["lease"]["until"])
+    return found

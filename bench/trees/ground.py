@@ -1,5 +1,7 @@
-"""What a storm over repositories stands on: the seeds of its account, and the gits that run in its directory."""
+"""What a storm over repositories stands on: the seeds of its account, and the end of gits that run in its directory."""
 
+import os
+import signal
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,15 +26,15 @@ def seeds(directory: Path) -> Path:
     return directory
 
 
-def gits(directory: Path) -> list[int]:
-    """The processes of git that work below a directory."""
-    found = []
+def end_git(directory: Path) -> bool:
+    """Kill a process of git that works below a directory, at once because it is quickly done; whether there was one."""
     for place in Path("/proc").iterdir():
         if not place.name.isdigit():
             continue
         with suppress(OSError):
-            words = (place / "cmdline").read_bytes() + (place / "environ").read_bytes()
-            is_git = (place / "comm").read_text().startswith("git")
-            if is_git and str(directory).encode() in words:
-                found.append(int(place.name))
-    return found
+            if not (place / "comm").read_text().startswith("git"):
+                continue
+            if str(directory).encode() in (place / "cmdline").read_bytes() + (place / "environ").read_bytes():
+                os.kill(int(place.name), signal.SIGKILL)
+                return True
+    return False
