@@ -84,7 +84,6 @@ def main(settings: Settings, url: str, *, gateway: Sequence[str] = GATEWAY, seco
     """Play the story on the board at `url`; 0 only if the board showed every step."""
     printer = Printer()
     account = f"demo-crew-{secrets.token_hex(3)}"
-    deadline = time.monotonic() + seconds
     with _crew(gateway) as crew:
         tokens = asyncio.run(_account(settings, account, crew.url))
         owner = next(token for email, token in tokens.items() if "@" in email)
@@ -94,7 +93,7 @@ def main(settings: Settings, url: str, *, gateway: Sequence[str] = GATEWAY, seco
             cast = board.cast()
             crew.begin(demo_crew.Call(cast, {slug: token for slug, token in tokens.items() if "@" not in slug}))
             printer.heading(f"Callboard at {url}, account {account}, a crew behind {crew.url}")
-            sight = _played(board, cast, crew, printer, deadline=deadline)
+            sight = _played(board, cast, crew, printer, deadline=time.monotonic() + seconds)
         except Unseen as missing:
             print(f"callboard: {missing}", file=sys.stderr, flush=True)
             return 1

@@ -25,6 +25,7 @@ WORKTREE_SECONDS = 20.0
 NEXT_SECONDS = 10.0
 
 _BOARD = re.compile(r"`POST (http\S+)/agent/<verb>`")
+_WHO = re.compile(r'^You are .*, agent "?([a-z0-9_-]+)"? of the account ', re.MULTILINE)
 _TYPE = re.compile(r"\A# Notification: (\w+)$", re.MULTILINE)
 _TASK = re.compile(r"^This notification is about task ([0-9a-f-]{36}), .*, status `(\w+)`\.", re.MULTILINE)
 
@@ -69,6 +70,12 @@ def read(instructions: str, text: str) -> Prompt | None:
     if not (board and kind and task):
         return None
     return Prompt(board=board[1], type=kind[1], task_id=task[1], status=task[2], text=text)
+
+
+def who(instructions: str) -> str | None:
+    """The slug of whom a prompt is for: a gateway that many accounts share knows its agents by other ids."""
+    found = _WHO.search(instructions)
+    return found[1] if found else None
 
 
 class Agent:

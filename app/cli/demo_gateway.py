@@ -56,7 +56,7 @@ class Request(msgspec.Struct, frozen=True):
 
     @property
     def slug(self) -> str:
-        return self.model.rpartition(":")[2]
+        return demo_crew.who(self.instructions) or self.model.rpartition(":")[2]
 
 
 class Gateway(ThreadingHTTPServer):

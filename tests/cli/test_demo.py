@@ -66,7 +66,7 @@ def test_a_broken_engineer_fails_the_demo_and_the_missing_step_is_named(board):
     played = run(board, "-c", BROKEN, str(FAILING_IN_SECONDS), SILENT, FAILING)
     assert played.stdout.splitlines()[-1] == "[1, 1]", played.stdout + played.stderr
     missing = re.findall(r"^callboard: missing step «(.+)»: ", played.stderr, re.MULTILINE)
-    assert missing[0] == "The worker acknowledges"
+    assert missing[0] == "The worker acknowledges", played.stderr
     assert missing[1] in ("The worker is woken", "The worker acknowledges")
     assert len(missing) == 2
 

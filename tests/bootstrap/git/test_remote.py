@@ -96,7 +96,7 @@ async def test_a_token_is_in_no_process_list_no_file_and_no_log(trusted, served,
     logs = structlog.testing.LogCapture()
     # A logger that was used before is bound to what was configured then.
     for module in (remote, running):
-        monkeypatch.setattr(module, "log", structlog.wrap_logger(None, processors=[logs]))
+        monkeypatch.setattr(module, "log", structlog.wrap_logger(None, processors=[logs], wrapper_class=structlog.BoundLogger))
     guarded.stalls = True
     syncing = asyncio.create_task(ensure(trusted, served))
     assert await asyncio.to_thread(guarded.stalled.wait, 20)
