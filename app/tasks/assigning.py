@@ -244,6 +244,8 @@ async def _reassigned(  # noqa: PLR0913
     subscribe(tx, card.id, [(kind_of(one), one.id) for one in scene.everyone if one.id in added])
     payload = {"added": sorted(added), "removed": sorted(removed), "from": card.status, "to": goal, "rule": rule}
     payload |= {"reason": asked.reason} if asked.reason else {}
+    if lease is not None and kept is None:
+        payload["lease_ended"] = {"agent_id": lease.agent_id, "fence": lease.fence}
     event_id = events.record(
         tx, "board:task:assigned", entity=("task", card.id), sequence=after.version, actor=principal, payload=payload
     )

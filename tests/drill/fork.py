@@ -50,7 +50,6 @@ LEFT_BEHIND = (
     ".hypothesis",
     ".mypy_cache",
     ".ruff_cache",
-    "__pycache__",
 )
 
 

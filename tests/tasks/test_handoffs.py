@@ -133,7 +133,9 @@ async def test_notes_of_a_holder_that_is_replaced_become_a_handoff_of_its_own(bo
     told = await admin.fetchval("SELECT body FROM notifications WHERE type = 'assignment' ORDER BY id DESC LIMIT 1")
     assert told == "Writer is free."
     log = (await board.person.get(f"/api/v1/tasks/{task['id']}/events")).json()["items"]
-    assert [event["payload"]["reason"] for event in log if event["type"] == "board:task:assigned"] == ["Writer is free."]
+    (moved,) = (event["payload"] for event in log if event["type"] == "board:task:assigned")
+    ended = {"agent_id": await board.agent_id("engineer"), "fence": fence}
+    assert (moved["reason"], moved["lease_ended"]) == ("Writer is free.", ended)
 
 
 async def test_notes_of_a_holder_that_stays_are_left_alone(board):
