@@ -242,7 +242,13 @@ async def _reassigned(  # noqa: PLR0913
     if removed:
         tx.write(queries.REMOVE_ASSIGNEES, tx.account_id, card.id, list(removed), expect=len(removed))
     subscribe(tx, card.id, [(kind_of(one), one.id) for one in scene.everyone if one.id in added])
-    payload = {"added": sorted(added), "removed": sorted(removed), "from": card.status, "to": goal, "rule": rule}
+    payload: dict[str, object] = {
+        "added": sorted(added),
+        "removed": sorted(removed),
+        "from": card.status,
+        "to": goal,
+        "rule": rule,
+    }
     payload |= {"reason": asked.reason} if asked.reason else {}
     if lease is not None and kept is None:
         payload["lease_ended"] = {"agent_id": lease.agent_id, "fence": lease.fence}
