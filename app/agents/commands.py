@@ -4,20 +4,10 @@ from app.agents import gateways, liveness
 from app.agents.types import AgentChanged
 from app.kernel.transaction import Subscribers
 from app.runtime.handlers import Attempt
-from app.runtime.taxonomy import command
-from app.runtime.types import Idempotency, Nothing, Queue
+from app.runtime.taxonomy import tick
 
 
-@command(
-    liveness.SWEEP,
-    payload=Nothing,
-    owner="agents",
-    idempotency=Idempotency.TICK,
-    profile="best_effort",
-    queue=Queue.TICKS,
-    started_by=("schedule",),
-    is_submittable=True,
-)
+@tick(liveness.SWEEP, owner="agents")
 async def sweep_liveness(attempt: Attempt) -> None:
     """Take agents offline that gave no sign of life for too long."""
     async with attempt.transaction() as tx:

@@ -22,8 +22,8 @@ from app.kernel.threads import in_thread
 from app.observability.metrics import WORKSPACE_FAILURES
 from app.runtime import standing
 from app.runtime.handlers import Attempt, Failed
-from app.runtime.taxonomy import command
-from app.runtime.types import ErrorClass, Idempotency, Nothing, Queue
+from app.runtime.taxonomy import command, tick
+from app.runtime.types import ErrorClass, Idempotency
 
 PATIENCE_SECONDS, LOOK_SECONDS = 20.0, 0.05
 log = structlog.get_logger()
@@ -42,16 +42,7 @@ async def sync(attempt: Attempt) -> None:
     await _furnish(attempt, msgspec.json.decode(attempt.claim.payload, type=Furnishing))
 
 
-@command(
-    orders.SWEEP,
-    payload=Nothing,
-    owner="bootstrap",
-    idempotency=Idempotency.TICK,
-    profile="best_effort",
-    queue=Queue.TICKS,
-    started_by=("schedule",),
-    is_submittable=True,
-)
+@tick(orders.SWEEP, owner="bootstrap")
 async def sweep(attempt: Attempt) -> None:
     """Write what workspaces lack, and take away what is stale in them."""
     await _furnish(attempt, Furnishing(), sleeps=True)

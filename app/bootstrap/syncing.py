@@ -19,8 +19,8 @@ from app.kernel.transaction import Transaction
 from app.observability.metrics import CLONE_FAILURES
 from app.runtime import standing
 from app.runtime.handlers import PASSING, Attempt, Failed
-from app.runtime.taxonomy import command
-from app.runtime.types import ErrorClass, Idempotency, Nothing, Queue
+from app.runtime.taxonomy import command, tick
+from app.runtime.types import ErrorClass, Idempotency, Queue
 
 STANDING = ordering.STANDING
 # How often progress is written, and in which steps of percent it is told in the log.
@@ -64,16 +64,7 @@ async def sync(attempt: Attempt) -> None:
         await (syncing.superseded() if cloned is None else syncing.synced(cloned))
 
 
-@command(
-    ordering.SWEEP,
-    payload=Nothing,
-    owner="bootstrap",
-    idempotency=Idempotency.TICK,
-    profile="best_effort",
-    queue=Queue.TICKS,
-    started_by=("schedule",),
-    is_submittable=True,
-)
+@tick(ordering.SWEEP, owner="bootstrap")
 async def sweep(attempt: Attempt) -> None:
     """Bring clones up to date that fell behind, and take away worktrees that nobody works in."""
     async with attempt.transaction() as tx:

@@ -9,8 +9,7 @@ from app.agents.profile_schemas import ProfileView
 from app.agents.types import Adapter
 from app.delivery import probing
 from app.delivery.gateway import rounds
-from app.delivery.gateway.process import path_of
-from app.delivery.gateway.reach import denied_within
+from app.delivery.gateway.process import denied_to
 from app.delivery.gateway.spreading import Spread
 from app.delivery.resources import Resources
 from app.delivery.schemas import PreflightCheck, PreflightView
@@ -34,8 +33,6 @@ async def preflight(profile: ProfileView, settings: Settings) -> PreflightView:
 async def _denied(profile: Profile, settings: Settings) -> PreflightCheck:
     wanted = rounds.settings_of(profile, ProcessSettings)
     program = settings.executor_commands.programs.get(wanted.command) if settings.executor_commands else None
-    found = (
-        await asyncio.to_thread(denied_within, wanted.denied, program=program.words[0], path=path_of(program)) if program else []
-    )
+    found = await denied_to(wanted, program) if program else []
     detail = f"within reach of the command: {', '.join(found)}" if found else ""
     return PreflightCheck(name="denied", passed=not found, detail=detail)

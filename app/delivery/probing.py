@@ -16,8 +16,7 @@ from app.delivery.types.runs import GatewayError, Profile
 from app.kernel.outside import origin_of
 from app.runtime.handlers import Attempt
 from app.runtime.rules.settings import GATEWAY_INTERVAL
-from app.runtime.taxonomy import command
-from app.runtime.types import Idempotency, Nothing, Queue
+from app.runtime.taxonomy import tick
 
 PROBE_SECONDS = 5.0
 AT_ONCE = 8
@@ -25,16 +24,7 @@ AT_ONCE = 8
 SLACK_SECONDS = 1
 
 
-@command(
-    gateways.PROBE,
-    payload=Nothing,
-    owner="delivery",
-    idempotency=Idempotency.TICK,
-    profile="best_effort",
-    queue=Queue.TICKS,
-    started_by=("schedule",),
-    is_submittable=True,
-)
+@tick(gateways.PROBE, owner="delivery")
 async def probe(attempt: Attempt) -> None:
     """Look at the gateways that agents are reached through, and notice which of them fell silent or are back."""
     interval = attempt.database.controls.limit(attempt.claim.account_id, GATEWAY_INTERVAL)

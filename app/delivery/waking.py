@@ -32,8 +32,8 @@ from app.runtime import standing
 from app.runtime.handlers import Attempt
 from app.runtime.rules.settings import SWITCH_AGENTS
 from app.runtime.service import Order
-from app.runtime.taxonomy import command
-from app.runtime.types import Idempotency, Nothing, Queue
+from app.runtime.taxonomy import command, tick
+from app.runtime.types import Idempotency, Queue
 from app.tasks.types import Happening, TaskAssigned, TaskCreated, TaskMoved
 
 WAKEUP = "agent.wakeup"
@@ -47,16 +47,7 @@ class Waking(msgspec.Struct, frozen=True):
     agent_id: UUID
 
 
-@command(
-    WAKE_DUE,
-    payload=Nothing,
-    owner="delivery",
-    idempotency=Idempotency.TICK,
-    profile="best_effort",
-    queue=Queue.TICKS,
-    started_by=("schedule",),
-    is_submittable=True,
-)
+@tick(WAKE_DUE, owner="delivery")
 async def wake_due(attempt: Attempt) -> None:
     """Look at the agents whose time has come, and put the next tick off until there is another one."""
     async with attempt.transaction() as tx:

@@ -39,9 +39,7 @@ async def perform(
 
     `status` is that of a success, which may depend on what it is.
     """
-    call = None
-    if ask.key is not None:
-        call = idempotency.once(ask.principal, verb=ask.verb, key=ask.key, asked=ask.raw)
+    call = _call(ask)
 
     async def attempt() -> tuple[Stored, bool]:
         async with database.transaction(ask.principal.account_id, origin=ask.origin) as tx:
@@ -64,10 +62,13 @@ async def perform(
 
 async def is_known(tx: Transaction, ask: Ask) -> bool:
     """Whether this key has an answer already, so that `perform` will not act."""
-    if ask.key is None:
-        return False
-    call = idempotency.once(ask.principal, verb=ask.verb, key=ask.key, asked=ask.raw)
-    return await idempotency.is_answered(tx, call)
+    call = _call(ask)
+    return call is not None and await idempotency.is_answered(tx, call)
+
+
+def _call(ask: Ask) -> idempotency.Once | None:
+    """What is repeatable about it, None without a key."""
+    return None if ask.key is None else idempotency.once(ask.principal, verb=ask.verb, key=ask.key, asked=ask.raw)
 
 
 def answered(view: View | None, status: int | Callable[[View], int]) -> Stored:

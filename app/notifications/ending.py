@@ -13,8 +13,7 @@ from app.runtime.handlers import Attempt
 from app.runtime.rules.schedules import Timing
 from app.runtime.rules.settings import SETTINGS, meant
 from app.runtime.standing import Standing
-from app.runtime.taxonomy import command
-from app.runtime.types import Idempotency, Nothing, Queue
+from app.runtime.taxonomy import tick
 
 EXPIRE = "notifications.expire"
 # It comes when the oldest that waits is overdue, and no sooner than a day from now could one be that comes meanwhile.
@@ -40,15 +39,7 @@ def of_agent(tx: Transaction, agent_id: UUID) -> None:
     tx.write(queries.END_OF_AGENT, tx.account_id, agent_id, AGENT_RETIRED)
 
 
-@command(
-    EXPIRE,
-    payload=Nothing,
-    owner="notifications",
-    idempotency=Idempotency.TICK,
-    queue=Queue.TICKS,
-    started_by=("schedule",),
-    is_submittable=True,
-)
+@tick(EXPIRE, owner="notifications", profile="standard_async")
 async def sweep(attempt: Attempt) -> None:
     """End notifications that their agents did not acknowledge for a day."""
     expired, found = 0, MOST

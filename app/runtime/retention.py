@@ -14,8 +14,7 @@ from app.runtime.rules.schedules import Timing
 from app.runtime.rules.settings import SETTINGS, meant
 from app.runtime.service import Order, enqueue
 from app.runtime.standing import Standing
-from app.runtime.taxonomy import command
-from app.runtime.types import Idempotency, Nothing, Queue
+from app.runtime.taxonomy import tick
 
 RETENTION = "runtime.retention"
 STANDING = Standing(name="retention", command_type=RETENTION, times=Timing(cron="0 3 * * *", jitter_seconds=3600))
@@ -33,15 +32,7 @@ def add(name: str, step: Step) -> None:
     _of_rooms[name] = step
 
 
-@command(
-    RETENTION,
-    payload=Nothing,
-    owner="runtime",
-    idempotency=Idempotency.TICK,
-    queue=Queue.TICKS,
-    started_by=("schedule",),
-    is_submittable=True,
-)
+@tick(RETENTION, owner="runtime", profile="standard_async")
 async def retain(attempt: Attempt) -> None:
     """Take away commands, dead letters, stored answers, memory, alerts and events that are no longer kept."""
     run = _Run(attempt)

@@ -10,7 +10,7 @@ import msgspec
 from app.kernel.errors import Invalid
 from app.runtime.handlers import Handler
 from app.runtime.rules.profiles import PROFILES
-from app.runtime.types import Idempotency, Queue
+from app.runtime.types import Idempotency, Nothing, Queue
 
 NAME_PARTS = 2
 URGENT = 0
@@ -127,3 +127,17 @@ def command(  # noqa: PLR0913
         return handler
 
     return declare
+
+
+def tick(name: str, *, owner: str, profile: str = "best_effort") -> Callable[[Handler], Handler]:
+    """Declare the decorated function as what a standing schedule does with each of its ticks; an admin may start it too."""
+    return command(
+        name,
+        payload=Nothing,
+        owner=owner,
+        idempotency=Idempotency.TICK,
+        profile=profile,
+        queue=Queue.TICKS,
+        started_by=("schedule",),
+        is_submittable=True,
+    )

@@ -26,7 +26,7 @@ from app.tasks import (
     scenes,
     searching,
 )
-from app.tasks.changes import depth_of, expect, held_by, lease_of, moved_card, refused, write_move
+from app.tasks.changes import depth_of, ended_lease, expect, held_by, lease_of, moved_card, refused, write_move
 from app.tasks.schemas import Assignment, NewTask, TaskView
 from app.tasks.types import (
     Birth,
@@ -251,7 +251,7 @@ async def _reassigned(  # noqa: PLR0913
     }
     payload |= {"reason": asked.reason} if asked.reason else {}
     if lease is not None and kept is None:
-        payload["lease_ended"] = {"agent_id": lease.agent_id, "fence": lease.fence}
+        payload["lease_ended"] = ended_lease(card)
     event_id = events.record(
         tx, "board:task:assigned", entity=("task", card.id), sequence=after.version, actor=principal, payload=payload
     )

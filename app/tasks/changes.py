@@ -98,10 +98,15 @@ def _payload(principal: Principal, card: Card, scene: Scene, change: Change) -> 
     if change.lease is not None:
         payload["lease"] = change.lease
     elif card.lease_agent_id is not None:
-        payload["lease_ended"] = {"agent_id": card.lease_agent_id, "fence": card.lease_fence}
+        payload["lease_ended"] = ended_lease(card)
     if change.goal is TaskStatus.DONE and principal.kind is ActorKind.PERSON:
         payload["own_task"] = any(person.id == principal.id for person in scene.assigned_people)
     return payload
+
+
+def ended_lease(card: Card) -> dict[str, object]:
+    """How an event tells that the lease on this card came to its end."""
+    return {"agent_id": card.lease_agent_id, "fence": card.lease_fence}
 
 
 def lease_of(card: Card) -> Lease | None:

@@ -12,7 +12,7 @@ from app.kernel.types import ActorKind, Principal, the_board
 from app.policies import service as policies
 from app.policies.types import Action, AgentFacts
 from app.tasks import assigning, graph, handoffs, hints, queries, renewing, reserving, reserving_claims, scenes
-from app.tasks.changes import Change, depth_of, lease_of, moved, refused, taken_over, unheld, write_move
+from app.tasks.changes import Change, depth_of, ended_lease, lease_of, moved, refused, taken_over, unheld, write_move
 from app.tasks.holding import granted, watch
 from app.tasks.queries import handoffs as notes
 from app.tasks.queries import leases as statements
@@ -196,7 +196,7 @@ async def _given_back(  # noqa: PLR0913
         return await moved(tx, principal, card, scene, change)
     after = taken_over(card, None, now=scene.now)
     write_move(tx, after)
-    payload = {"rule": rule, "lease_ended": {"agent_id": card.lease_agent_id, "fence": card.lease_fence}, "handoff": handoff}
+    payload = {"rule": rule, "lease_ended": ended_lease(card), "handoff": handoff}
     event_id = events.record(
         tx, "board:task:lease_ended", entity=("task", card.id), sequence=after.version, actor=principal, payload=payload
     )

@@ -10,7 +10,7 @@ from app.kernel.types import Principal
 from app.policies import service as policies
 from app.policies.types import Action
 from app.tasks import handoffs, scenes, searching
-from app.tasks.changes import depth_of, lease_of, moved_card, write_move
+from app.tasks.changes import depth_of, ended_lease, lease_of, moved_card, write_move
 from app.tasks.rules import stopping as rules
 from app.tasks.schemas.stopping import AgentStop, Stop, StoppedView
 from app.tasks.types import Card, Ended, HandoffKind, Illegal, Scene, TaskStatus, TaskStopped
@@ -68,8 +68,8 @@ async def stopped(
 
 def _record(tx: Transaction, principal: Principal, card: Card, happened: TaskStopped, *, rule: str) -> None:
     payload: dict[str, object] = {"from": card.status, "to": happened.card.status, "rule": rule, "reason": happened.reason}
-    if lapsed := lease_of(card):
-        payload["lease_ended"] = {"agent_id": lapsed.agent_id, "fence": lapsed.fence}
+    if lease_of(card):
+        payload["lease_ended"] = ended_lease(card)
     payload["dropped"], payload["canceled"] = len(happened.ended.notifications), len(happened.ended.commands)
     events.record(
         tx,

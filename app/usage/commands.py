@@ -7,8 +7,8 @@ from uuid import UUID
 import msgspec
 
 from app.runtime.handlers import Attempt
-from app.runtime.taxonomy import command
-from app.runtime.types import Idempotency, Nothing, Queue
+from app.runtime.taxonomy import command, tick
+from app.runtime.types import Idempotency
 from app.usage import budgets, keeping, service, telling
 
 
@@ -55,16 +55,7 @@ async def extend(attempt: Attempt) -> None:
         attempt.finish(tx, {"granted": is_granted})
 
 
-@command(
-    service.SWEEP,
-    payload=Nothing,
-    owner="usage",
-    idempotency=Idempotency.TICK,
-    profile="best_effort",
-    queue=Queue.TICKS,
-    started_by=("schedule",),
-    is_submittable=True,
-)
+@tick(service.SWEEP, owner="usage")
 async def sweep(attempt: Attempt) -> None:
     """Release what runs that are over still hold of budgets."""
     async with attempt.transaction() as tx:

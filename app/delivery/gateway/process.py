@@ -47,7 +47,7 @@ class Processes:
         settings = settings_of(profile, ProcessSettings)
         program = self._program(settings.command)
         environment = _environment(program, headers) | ({"EXECUTOR_VERSION": settings.version} if settings.version else {})
-        await self._refuse_denied(settings, program, environment)
+        await _refuse_denied(settings, program)
         try:
             done = await guard.run(
                 program.words,
@@ -83,18 +83,19 @@ class Processes:
             raise GatewayError(FailureClass.REFUSED, message, may_have_arrived=False)
         return found
 
-    async def _refuse_denied(self, settings: ProcessSettings, program: Program, environment: dict[str, str]) -> None:
-        if not settings.denied:
-            return
-        found = await asyncio.to_thread(denied_within, settings.denied, program=program.words[0], path=path_of(program))
-        if found:
-            message = f"{', '.join(found)} is within reach of the command, which its profile denies"
-            raise GatewayError(FailureClass.REFUSED, message, may_have_arrived=False)
+
+async def denied_to(settings: ProcessSettings, program: Program) -> list[str]:
+    """What the profile denies and the command could reach all the same."""
+    if not settings.denied:
+        return []
+    path = dict(program.environment).get("PATH") or os.environ.get("PATH") or os.defpath
+    return await asyncio.to_thread(denied_within, settings.denied, program=program.words[0], path=path)
 
 
-def path_of(program: Program) -> str:
-    """Where the command looks for programs."""
-    return dict(program.environment).get("PATH") or os.environ.get("PATH") or os.defpath
+async def _refuse_denied(settings: ProcessSettings, program: Program) -> None:
+    if found := await denied_to(settings, program):
+        message = f"{', '.join(found)} is within reach of the command, which its profile denies"
+        raise GatewayError(FailureClass.REFUSED, message, may_have_arrived=False)
 
 
 def _directory(headers: SendHeaders) -> Path:

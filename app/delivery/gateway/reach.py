@@ -12,7 +12,7 @@ _PACKAGES = ("lib/python*/site-packages", "lib/python*/dist-packages", "lib/node
 
 def denied_within(denied: Sequence[str], *, program: str, path: str) -> list[str]:
     """Those of these names that a program on `path`, or a package beside the command, bears; blocking."""
-    packages = {_plain(name) for name in _installed(Path(program))} if denied else set()
+    packages = {_plain(name) for name in _installed(Path(program))}
     return [name for name in denied if which(name, path=path) or _plain(name) in packages]
 
 
