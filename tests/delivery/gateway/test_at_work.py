@@ -1,5 +1,7 @@
 """Profiles that an admin made, through which agents of a real board are woken by a real worker."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -68,9 +70,10 @@ async def test_a_limited_command_hands_the_run_to_the_next_profile_which_calls_t
 
 async def test_a_command_runs_in_the_worktree_of_its_task_else_in_the_workspace_of_its_agent(board, admin, tmp_path):
     await run_by(board, "writer", name="where", adapter="process", settings={"command": "where"})
-    worktree, workspace = tmp_path / "worktree", tmp_path / "workspace"
+    # Where the board itself writes it, since that may happen meanwhile.
+    worktree, workspace = tmp_path / "worktree", Path(board.settings.workspaces_dir) / "demo" / "writer"
     for place in (worktree, workspace):
-        place.mkdir()
+        place.mkdir(parents=True)
     await admin.execute(
         """INSERT INTO agent_workspaces (account_id, agent_id, state, path, files)
         SELECT account_id, id, 'synced', $2::text, 0 FROM agents WHERE id = $1""",
